@@ -1,0 +1,1 @@
+"""Autodiscover: where a client finds its mailbox (MS-OXDSCLI)."""

@@ -1,0 +1,1 @@
+"""mapigw: Microsoft Outlook, natively, against a self-hosted mail store."""

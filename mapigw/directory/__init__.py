@@ -1,0 +1,1 @@
+"""Who there is: domains, users, addresses, and whether a password is right."""

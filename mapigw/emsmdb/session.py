@@ -1,0 +1,120 @@
+"""A session of the mailbox endpoint: its logons, its handles and its notifications (MS-OXCROPS 3.2.1)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mapigw.emsmdb.objects import Logon, ServerObject
+from mapigw.emsmdb.registry import RopError
+from mapigw.wire.codes import ErrorCode
+
+if TYPE_CHECKING:
+    from mapigw.directory.directory import Directory
+    from mapigw.directory.model import User
+    from mapigw.mailbox.mailboxes import Mailboxes
+
+RELEASED_HANDLE = 0x01FFFFFE
+"""What Exchange leaves in the slot of a released handle."""
+UNASSIGNED_HANDLE = 0xFFFFFFFF
+MAXIMUM_HANDLES = 4096
+"""Open objects in a session; beyond it a ROP that opens one fails with TooManyOpenObjects."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectParameters:
+    """What the client asked for on Connect (MS-OXCMAPIHTTP 2.2.4.1.1)."""
+
+    default_code_page: int = 1252
+    lcid_sort: int = 0x0409
+    lcid_string: int = 0x0409
+    admin: bool = False
+    """True when the client asked for administrative privilege and its user has it."""
+
+
+class Session:
+    """The state that one session context holds between its Execute requests.
+
+    ``user`` is who authenticated; ``directory`` and ``mailboxes`` are the services handlers work with.
+    """
+
+    def __init__(
+        self, user: User, directory: Directory, mailboxes: Mailboxes, parameters: ConnectParameters | None = None
+    ) -> None:
+        self.user = user
+        self.directory = directory
+        self.mailboxes = mailboxes
+        self.parameters = parameters or ConnectParameters()
+        self.logons: dict[int, Logon] = {}
+        self._objects: dict[int, ServerObject] = {}
+        self._next_handle = 1
+        self._notifications: deque[bytes] = deque()
+        self.event_pending = asyncio.Event()
+        """Set while notifications are queued. NotificationWait waits for this level, so that none is lost between
+        its arrival and its wait, and none counted twice."""
+
+    # Handles are never reused, so every number below the next one that is not open has been released.
+
+    def resolve(self, handle: int) -> ServerObject:
+        """The open object of ``handle``.
+
+        Raises `RopError`: InvalidObject when it was released, NullObject when it was never assigned
+        (MS-OXCROPS 3.2.5.4).
+        """
+        found = self._objects.get(handle)
+        if found is None:
+            released = handle < self._next_handle or handle == RELEASED_HANDLE
+            raise RopError(ErrorCode.InvalidObject if released and handle else ErrorCode.NullObject)
+        return found
+
+    def open(self, opened: ServerObject) -> int:
+        """A new handle for ``opened``; a `Logon` also takes its place in ``logons``. Raises `RopError`."""
+        if len(self._objects) >= MAXIMUM_HANDLES:
+            raise RopError(ErrorCode.TooManyOpenObjects)
+        handle = self._next_handle
+        self._next_handle += 2 if handle + 1 == RELEASED_HANDLE else 1
+        self._objects[handle] = opened
+        if isinstance(opened, Logon):
+            self.logons[opened.logon_id] = opened
+        return handle
+
+    async def release(self, handle: int) -> None:
+        """Release the object of ``handle``, and with a logon everything that was opened under it.
+
+        Nothing happens when the handle is not open (MS-OXCROPS 3.2.5.3: errors of RopRelease are ignored).
+        """
+        released = self._objects.pop(handle, None)
+        if released is None:
+            return
+        if released is released.logon:
+            dependent = [key for key, value in self._objects.items() if value.logon is released]
+            for key in dependent:
+                await self._objects.pop(key).close()
+            if self.logons.get(released.logon.logon_id) is released:
+                del self.logons[released.logon.logon_id]
+        await released.close()
+
+    async def close(self) -> None:
+        """Release everything. Idempotent."""
+        self.logons.clear()
+        while self._objects:
+            _, released = self._objects.popitem()
+            await released.close()
+        self._notifications.clear()
+
+    def notify(self, response: bytes) -> None:
+        """Queue one built RopNotify response for the next Execute and wake the NotificationWait."""
+        self._notifications.append(response)
+        self.event_pending.set()
+
+    def take_notifications(self, space: int) -> list[bytes]:
+        """The queued RopNotify responses, oldest first, as many as fit in ``space`` bytes."""
+        taken = []
+        while self._notifications and len(self._notifications[0]) <= space:
+            space -= len(self._notifications[0])
+            taken.append(self._notifications.popleft())
+        if not self._notifications:
+            self.event_pending.clear()
+        return taken

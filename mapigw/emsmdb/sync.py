@@ -1,0 +1,433 @@
+"""Incremental change synchronization, downloads (MS-OXCFXICS 2.2.3.2; MS-OXCROPS 2.2.13)."""
+
+import asyncio
+import logging
+import struct
+from collections.abc import AsyncIterator, Sequence
+from enum import IntEnum, IntFlag
+from typing import Any, Final
+
+from mapigw.emsmdb.download import FastTransferSource, Piece, PreparedSource
+from mapigw.emsmdb.message_stream import MessageStream, StreamOptions, progress_total
+from mapigw.emsmdb.objects import Folder, Logon
+from mapigw.emsmdb.registry import Call, RopError, handles
+from mapigw.mailbox.folder_properties import FolderReader, counter_of, object_id_value
+from mapigw.mailbox.synchronization import (
+    ContentsChanges,
+    SyncState,
+    contents_changes,
+    hierarchy_changes,
+)
+from mapigw.store.blobs import MissingBlobError
+from mapigw.store.changes import MessageChange
+from mapigw.store.messages import SyncRow
+from mapigw.wire import tags
+from mapigw.wire.codes import ErrorCode
+from mapigw.wire.errors import WireError
+from mapigw.wire.fasttransfer import (
+    MARKER_BYTES,
+    NAMED_MINIMUM,
+    Marker,
+    MetaTagCnsetRead,
+    MetaTagCnsetSeen,
+    MetaTagCnsetSeenFAI,
+    MetaTagIdsetDeleted,
+    MetaTagIdsetGiven,
+    MetaTagIdsetRead,
+    MetaTagIdsetUnread,
+    push_property,
+)
+from mapigw.wire.fasttransfer_strings import recoded
+from mapigw.wire.globset import CounterSet, IdSet
+from mapigw.wire.properties import MULTIPLE, property_type
+from mapigw.wire.xid import Xid
+
+log = logging.getLogger("mapigw.sync")
+
+STATE_LIMIT: Final = 1 << 24  # bytes of one ICS state property that a client may upload
+BATCH_MESSAGES: Final = 100
+BATCH_BYTES: Final = 1 << 19
+OWN_REPLICA: Final = 1  # the ReplId of the mailbox's own replica
+
+
+class SynchronizationType(IntEnum):
+    CONTENTS = 0x01
+    HIERARCHY = 0x02
+
+
+class SendOptions(IntFlag):
+    UNICODE = 0x01
+    FOR_UPLOAD = 0x03
+    RECOVER_MODE = 0x04
+    FORCE_UNICODE = 0x08
+    PARTIAL_ITEM = 0x10
+
+
+class SynchronizationFlags(IntFlag):
+    UNICODE = 0x0001
+    NO_DELETIONS = 0x0002
+    IGNORE_NO_LONGER_IN_SCOPE = 0x0004
+    READ_STATE = 0x0008
+    FAI = 0x0010
+    NORMAL = 0x0020
+    ONLY_SPECIFIED_PROPERTIES = 0x0080
+    NO_FOREIGN_IDENTIFIERS = 0x0100
+    RESERVED = 0x1000
+    BEST_BODY = 0x2000
+    IGNORE_SPECIFIED_ON_FAI = 0x4000
+    PROGRESS = 0x8000
+
+
+class ExtraFlags(IntFlag):
+    EID = 0x01
+    MESSAGE_SIZE = 0x02
+    CN = 0x04
+    ORDER_BY_DELIVERY_TIME = 0x08
+
+
+KNOWN_FLAGS: Final = sum(SynchronizationFlags) & ~SynchronizationFlags.RESERVED
+
+# The state properties, by the tag a client uploads them under; IdsetGiven comes as integer or binary (3.2.5.2.1).
+_STATE_FIELDS: Final = {
+    MetaTagIdsetGiven: "idset_given",
+    MetaTagIdsetGiven & ~0xFFFF | 0x0102: "idset_given",
+    MetaTagCnsetSeen: "cnset_seen",
+    MetaTagCnsetSeenFAI: "cnset_seen_fai",
+    MetaTagCnsetRead: "cnset_read",
+}
+_ADDED_BY_PLACE: Final = frozenset(
+    {
+        tags.PidTagEntryId,
+        tags.PidTagParentEntryId,
+        tags.PidTagRecordKey,
+        tags.PidTagStoreRecordKey,
+        tags.PidTagObjectType,
+        tags.PidTagChangeNumber,
+        tags.PidTagLocalCommitTime,
+        tags.PidTagLocalCommitTimeMax,
+        tags.PidTagHierarchyChangeNumber,
+    }
+)
+
+
+class SyncDownload(FastTransferSource):
+    """A synchronization download context: configured, given the client's state, then read (MS-OXCFXICS 3.2.5.9.1)."""
+
+    def __init__(self, logon: Logon, folder_id: int, request: Any, code_page: int | None) -> None:
+        super().__init__(logon)
+        self.folder_id = folder_id
+        self.flags = SynchronizationFlags(request.synchronization_flags)
+        self.extra = ExtraFlags(request.synchronization_extra_flags & sum(ExtraFlags))
+        self.code_page = code_page
+        self.property_ids = frozenset(tag >> 16 for tag in request.property_tags)
+        self._uploaded: dict[str, IdSet] = {}
+        self._upload: tuple[str, bytearray] | None = None
+        self._failed: int | None = None
+        self._state = SyncState()
+
+    def upload_begin(self, state_property: int) -> None:
+        self._usable()
+        field = _STATE_FIELDS.get(state_property)
+        if field is None:
+            raise RopError(ErrorCode.InvalidParameter)
+        if self.started or self._upload is not None:
+            raise RopError(ErrorCode.CallFailed)
+        self._upload = field, bytearray()
+
+    def upload_continue(self, data: bytes) -> None:
+        self._usable()
+        if self._upload is None:
+            raise RopError(ErrorCode.CallFailed)
+        if len(self._upload[1]) + len(data) > STATE_LIMIT:
+            self._failed = ErrorCode.RpcFormat
+            raise RopError(ErrorCode.RpcFormat)
+        self._upload[1].extend(data)
+
+    def upload_end(self) -> None:
+        self._usable()
+        if self._upload is None:
+            raise RopError(ErrorCode.CallFailed)
+        (field, data), self._upload = self._upload, None
+        try:
+            idset = IdSet.parse_replguid(bytes(data))
+        except WireError as error:
+            log.warning("malformed %s uploaded: %s", field, error)
+            self._failed = ErrorCode.RpcFormat
+            raise RopError(ErrorCode.RpcFormat) from error
+        self._uploaded[field] = idset
+        setattr(self._state, field, idset.get(self.logon.mailbox.replica_guid).copy())
+
+    def _usable(self) -> None:
+        """A context that was given a malformed state is of no use until it is configured anew (3.1.5.4.3.2.4)."""
+        if self._failed is not None:
+            raise RopError(self._failed)
+
+    async def read(self, limit: int) -> bytes:
+        self._usable()
+        try:
+            return await super().read(limit)
+        except RopError as error:
+            self._failed = error.code
+            raise
+
+    def state_stream(self) -> bytes:
+        """The checkpoint or final ICS state, as a state element (2.2.4.3.25)."""
+        raise NotImplementedError
+
+    def _state_element(self, fields: Sequence[tuple[int, str]]) -> bytes:
+        replica = self.logon.mailbox.replica_guid
+        out = bytearray(MARKER_BYTES[Marker.IncrSyncStateBegin])
+        for tag, field in fields:
+            idset = self._uploaded.get(field, IdSet()).copy()
+            idset[replica] = getattr(self._state, field)
+            push_property(out, tag, idset.build())
+        return bytes(out + MARKER_BYTES[Marker.IncrSyncStateEnd])
+
+    def _id_list(self, *idsets: tuple[int, CounterSet]) -> bytes:
+        """A propList of IDSETs in REPLID form, the empty ones left out."""
+        out = bytearray()
+        for tag, counters in idsets:
+            if counters:
+                push_property(out, tag, IdSet({OWN_REPLICA: counters}).build())
+        return bytes(out)
+
+
+class ContentsDownload(SyncDownload):
+    """Contents synchronization of one folder: the contentsSync element."""
+
+    def __init__(self, logon: Logon, folder_id: int, request: Any, code_page: int | None) -> None:
+        super().__init__(logon, folder_id, request, code_page)
+        flags, extra = self.flags, self.extra
+        options = StreamOptions(
+            property_ids=self.property_ids,
+            only_specified=bool(flags & SynchronizationFlags.ONLY_SPECIFIED_PROPERTIES),
+            ignore_specified_on_fai=bool(flags & SynchronizationFlags.IGNORE_SPECIFIED_ON_FAI),
+            foreign_identifiers=not flags & SynchronizationFlags.NO_FOREIGN_IDENTIFIERS,
+            progress=bool(flags & SynchronizationFlags.PROGRESS),
+            eid=bool(extra & ExtraFlags.EID),
+            message_size=bool(extra & ExtraFlags.MESSAGE_SIZE),
+            change_number=bool(extra & ExtraFlags.CN),
+            code_page=code_page,
+        )
+        mailbox = logon.mailbox
+        self._stream = MessageStream(options, mailbox.replica_guid, mailbox.database.blobs)
+        self._sent = 0
+
+    def steps_done(self) -> int:
+        return self._sent
+
+    async def produce(self) -> AsyncIterator[Sequence[Piece]]:
+        flags = self.flags
+        mailbox = self.logon.mailbox
+        changes = await contents_changes(
+            mailbox,
+            self.folder_id,
+            self._state,
+            normal=bool(flags & SynchronizationFlags.NORMAL),
+            associated=bool(flags & SynchronizationFlags.FAI),
+            read_state=bool(flags & SynchronizationFlags.READ_STATE),
+            deletions=not flags & SynchronizationFlags.NO_DELETIONS,
+            newest_first=bool(self.extra & ExtraFlags.ORDER_BY_DELIVERY_TIME),
+        )
+        self.total_steps = max(1, len(changes.changed))
+        if flags & SynchronizationFlags.PROGRESS:
+            yield [_progress(changes.changed)]
+        for batch in _batches(changes.changed):
+            rows = await mailbox.messages_for_sync(self.folder_id, [change.message_id for change in batch])
+            pieces = await asyncio.to_thread(self._pieces, rows)
+            for row in rows:
+                self._note(row)
+            self._sent += len(batch)
+            yield pieces
+        yield [self._end(changes)]
+
+    def _pieces(self, rows: Sequence[SyncRow]) -> list[Piece]:
+        pieces: list[Piece] = []
+        for row in rows:
+            try:
+                pieces += self._stream.pieces(row)
+            except (MissingBlobError, WireError, struct.error) as error:
+                # One damaged message must not end the stream: Outlook would stop synchronizing the folder.
+                log.error(  # noqa: TRY400
+                    "message %d of mailbox %s cannot be read and is left out of a synchronization: %s",
+                    row.message_id,
+                    self.logon.mailbox.guid,
+                    error,
+                )
+        return pieces
+
+    def _note(self, row: SyncRow) -> None:
+        """What has been sent belongs to the state from now on."""
+        self._state.idset_given.add(row.message_id)
+        (self._state.cnset_seen_fai if row.is_associated else self._state.cnset_seen).add(row.change_number)
+
+    def _end(self, changes: ContentsChanges) -> bytes:
+        """Deletions, read states and the final state, whose change numbers collapse to one range."""
+        state, flags = self._state, self.flags
+        out = bytearray()
+        if changes.deleted:
+            out += MARKER_BYTES[Marker.IncrSyncDel]
+            out += self._id_list((MetaTagIdsetDeleted, changes.deleted))
+            state.idset_given = state.idset_given.difference(changes.deleted)
+        if changes.read or changes.unread:
+            out += MARKER_BYTES[Marker.IncrSyncRead]
+            out += self._id_list((MetaTagIdsetRead, changes.read), (MetaTagIdsetUnread, changes.unread))
+        if flags & SynchronizationFlags.NORMAL:
+            state.cnset_seen.add_range(1, changes.last_change_number)
+        if flags & SynchronizationFlags.FAI:
+            state.cnset_seen_fai.add_range(1, changes.last_change_number)
+        if flags & SynchronizationFlags.READ_STATE:
+            state.cnset_read.add_range(1, changes.last_change_number)
+        return bytes(out) + self.state_stream() + MARKER_BYTES[Marker.IncrSyncEnd]
+
+    def state_stream(self) -> bytes:
+        return self._state_element(
+            (
+                (MetaTagCnsetSeen, "cnset_seen"),
+                (MetaTagCnsetSeenFAI, "cnset_seen_fai"),
+                (MetaTagIdsetGiven, "idset_given"),
+                (MetaTagCnsetRead, "cnset_read"),
+            )
+        )
+
+
+class HierarchyDownload(SyncDownload):
+    """Hierarchy synchronization of the folders below one: the hierarchySync element."""
+
+    async def produce(self) -> AsyncIterator[Sequence[Piece]]:
+        mailbox = self.logon.mailbox
+        changes = await hierarchy_changes(
+            mailbox, self.folder_id, self._state, deletions=not self.flags & SynchronizationFlags.NO_DELETIONS
+        )
+        self.total_steps = max(1, len(changes.changed))
+        out = bytearray()
+        if changes.changed:
+            reader = FolderReader(mailbox, changes.folders)
+            for folder in changes.changed:
+                self._folder_change(out, reader.properties(folder))
+                self._state.idset_given.add(folder.folder_id)
+        if changes.deleted:
+            out += MARKER_BYTES[Marker.IncrSyncDel]
+            out += self._id_list((MetaTagIdsetDeleted, changes.deleted))
+            self._state.idset_given = self._state.idset_given.difference(changes.deleted)
+        self._state.cnset_seen.add_range(1, changes.last_change_number)
+        yield [bytes(out) + self.state_stream() + MARKER_BYTES[Marker.IncrSyncEnd]]
+
+    def _folder_change(self, out: bytearray, values: dict[int, Any]) -> None:
+        """One folderChange element (2.2.4.3.5)."""
+        replica = self.logon.mailbox.replica_guid
+        header: dict[int, Any] = {}
+        parent_key = values.pop(tags.PidTagParentSourceKey)
+        folder_id, parent_id = values.pop(tags.PidTagFolderId), values.pop(tags.PidTagParentFolderId)
+        below_root = parent_id == object_id_value(self.folder_id)
+        header[tags.PidTagParentSourceKey] = b"" if below_root else parent_key
+        for tag in _FOLDER_HEADER:
+            header[tag] = values.pop(tag)
+        if self.flags & SynchronizationFlags.NO_FOREIGN_IDENTIFIERS:
+            header[tags.PidTagSourceKey] = Xid.gid(replica, counter_of(folder_id)).build()
+        if self.extra & ExtraFlags.EID:
+            header[tags.PidTagFolderId] = folder_id
+        if self.extra & ExtraFlags.EID or self.flags & SynchronizationFlags.NO_FOREIGN_IDENTIFIERS:
+            header[tags.PidTagParentFolderId] = parent_id
+        out += MARKER_BYTES[Marker.IncrSyncChg]
+        for tag, value in header.items():
+            self._push(out, tag, value)
+        only = bool(self.flags & SynchronizationFlags.ONLY_SPECIFIED_PROPERTIES)
+        for tag, value in values.items():
+            unwanted = ((tag >> 16) in self.property_ids) != only or tag in _ADDED_BY_PLACE
+            # Outlook hides folders that come with named properties, and chokes on multiple values without a value.
+            if unwanted or tag >= NAMED_MINIMUM or (property_type(tag) & MULTIPLE and not value):
+                continue
+            self._push(out, tag, value)
+
+    def _push(self, out: bytearray, tag: int, value: Any) -> None:
+        if self.code_page is not None:
+            tag, value = recoded(tag, value, self.code_page)
+        push_property(out, tag, value)
+
+    def state_stream(self) -> bytes:
+        return self._state_element(((MetaTagCnsetSeen, "cnset_seen"), (MetaTagIdsetGiven, "idset_given")))
+
+
+_FOLDER_HEADER: Final = (
+    tags.PidTagSourceKey,
+    tags.PidTagLastModificationTime,
+    tags.PidTagChangeKey,
+    tags.PidTagPredecessorChangeList,
+    tags.PidTagDisplayName,
+)
+
+
+def _progress(changes: Sequence[MessageChange]) -> bytes:
+    totals = {False: [0, 0], True: [0, 0]}
+    for change in changes:
+        total = totals[change.is_associated]
+        total[0] += 1
+        total[1] += change.size
+    return progress_total({key: (count, size) for key, (count, size) in totals.items()})
+
+
+def _batches(changes: Sequence[MessageChange]) -> list[Sequence[MessageChange]]:
+    """Runs of messages that are read from the store together."""
+    batches: list[Sequence[MessageChange]] = []
+    start = size = 0
+    for position, change in enumerate(changes):
+        if position > start and (position - start == BATCH_MESSAGES or size + change.size > BATCH_BYTES):
+            batches.append(changes[start:position])
+            start, size = position, 0
+        size += change.size
+    if start < len(changes):
+        batches.append(changes[start:])
+    return batches
+
+
+@handles("SynchronizationConfigure")
+async def synchronization_configure(call: Call, request: Any) -> dict[str, Any]:
+    """2.2.3.2.1.1: define the scope and the parameters of a download."""
+    folder = call.object(Folder)
+    flags = request.synchronization_flags
+    if flags & ~KNOWN_FLAGS:
+        raise RopError(ErrorCode.InvalidParameter)
+    if request.synchronization_type == SynchronizationType.CONTENTS:
+        kind: type[SyncDownload] = ContentsDownload
+    elif request.synchronization_type == SynchronizationType.HIERARCHY:
+        kind = HierarchyDownload
+    else:
+        raise RopError(ErrorCode.InvalidParameter)
+    if request.restriction_data:
+        raise RopError(ErrorCode.TooComplex)  # restricted scopes are not supported yet: better none than too many
+    if await folder.logon.mailbox.folder(folder.folder_id) is None:
+        raise RopError(ErrorCode.ObjectDeleted)
+    unicode = flags & SynchronizationFlags.UNICODE or request.send_options & SendOptions.FORCE_UNICODE
+    code_page = None if unicode else call.session.parameters.default_code_page
+    call.open(request, kind(folder.logon, folder.folder_id, request, code_page))
+    return {}
+
+
+@handles("SynchronizationUploadStateStreamBegin")
+async def upload_state_stream_begin(call: Call, request: Any) -> dict[str, Any]:
+    """2.2.3.2.2.1"""
+    call.object(SyncDownload).upload_begin(request.state_property)
+    return {}
+
+
+@handles("SynchronizationUploadStateStreamContinue")
+async def upload_state_stream_continue(call: Call, request: Any) -> dict[str, Any]:
+    """2.2.3.2.2.2"""
+    call.object(SyncDownload).upload_continue(request.stream_data)
+    return {}
+
+
+@handles("SynchronizationUploadStateStreamEnd")
+async def upload_state_stream_end(call: Call, request: Any) -> dict[str, Any]:
+    """2.2.3.2.2.3"""
+    call.object(SyncDownload).upload_end()
+    return {}
+
+
+@handles("SynchronizationGetTransferState")
+async def get_transfer_state(call: Call, request: Any) -> dict[str, Any]:
+    """2.2.3.2.3.1: a download of the state as it is after what has been sent so far."""
+    context = call.object(SyncDownload)
+    call.open(request, PreparedSource(context.logon, context.state_stream()))
+    return {}

@@ -1,0 +1,1 @@
+"""Internet mail and MAPI messages, one made of the other."""

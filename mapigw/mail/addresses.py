@@ -1,0 +1,269 @@
+"""Address fields: RFC 5322 address lists to property groups, recipients and entry ids (MS-OXCMAIL 2.2.3.1)."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+from mapigw.mail.headers import Headers, clean, decode_words
+from mapigw.wire import tags
+from mapigw.wire.message import Properties
+
+ONE_OFF_PROVIDER_UID: Final = UUID("a41f2b81-a3be-1910-9d6e-00dd010f5402").bytes_le
+_ONE_OFF_FLAGS: Final = b"\x01\x90"  # MS-OXCDATA 2.2.5.1: Unicode strings, no TNEF, no lookup in the address book
+_SMTP: Final = "SMTP"
+
+RECIPIENT_TO: Final = 1
+RECIPIENT_CC: Final = 2
+RECIPIENT_BCC: Final = 3
+_MAIL_USER: Final = 6  # PidTagObjectType
+
+SENDER: Final = (
+    tags.PidTagSenderName,
+    tags.PidTagSenderAddressType,
+    tags.PidTagSenderEmailAddress,
+    tags.PidTagSenderSmtpAddress,
+    tags.PidTagSenderEntryId,
+    tags.PidTagSenderSearchKey,
+)
+SENT_REPRESENTING: Final = (
+    tags.PidTagSentRepresentingName,
+    tags.PidTagSentRepresentingAddressType,
+    tags.PidTagSentRepresentingEmailAddress,
+    tags.PidTagSentRepresentingSmtpAddress,
+    tags.PidTagSentRepresentingEntryId,
+    tags.PidTagSentRepresentingSearchKey,
+)
+READ_RECEIPT: Final = (
+    tags.PidTagReadReceiptName,
+    tags.PidTagReadReceiptAddressType,
+    tags.PidTagReadReceiptEmailAddress,
+    tags.PidTagReadReceiptSmtpAddress,
+    tags.PidTagReadReceiptEntryId,
+    tags.PidTagReadReceiptSearchKey,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """One mailbox of an address list; ``name`` is never empty, ``email`` is what stood for the address."""
+
+    name: str
+    email: str
+
+    @property
+    def entry_id(self) -> bytes:
+        """One-Off EntryID (MS-OXCDATA 2.2.5.1)."""
+        strings = f"{self.name}\0{_SMTP}\0{self.email}\0".encode("utf-16-le", "surrogatepass")
+        return b"\0\0\0\0" + ONE_OFF_PROVIDER_UID + b"\0\0" + _ONE_OFF_FLAGS + strings
+
+    @property
+    def search_key(self) -> bytes:
+        """Address type and address in upper case with a NUL (MS-OXOABK 2.2.3.15)."""
+        return f"{_SMTP}:{self.email}".upper().encode("utf-8", "replace") + b"\0"
+
+
+MAX_ADDRESSES: Final = 20_000
+
+_TEXT: Final = r'(?P<angle><[^<>]*>)|(?P<comment>\()|(?P<mark>[,;:])|(?P<text>[^"<(,;:]+|.)'
+_TOKEN: Final = re.compile(rf'(?P<quoted>"(?:[^"\\]|\\.)*(?:"|\Z))|{_TEXT}', re.DOTALL)
+_UNQUOTED_TOKEN: Final = re.compile(_TEXT, re.DOTALL)
+_COMMENT: Final = re.compile(r"[^()\\]+|\\.|.", re.DOTALL)
+_QUOTED_PAIR: Final = re.compile(r"\\(.)", re.DOTALL)
+_ROUTE: Final = re.compile(r"@[^:<>]*:")
+_INNER_COMMENT: Final = re.compile(r"\([^()]*\)")
+_SPACED_MARK: Final = re.compile(r" ?([.@]) ?")
+
+
+class _Item:
+    """What stands between two commas."""
+
+    __slots__ = ("angle", "comments", "has_at", "plain", "quoted", "words")
+
+    def __init__(self) -> None:
+        self.words: list[str] = []  # in order, quoted strings without their quotes
+        self.plain: list[str] = []  # the unquoted ones
+        self.has_at = False  # among the unquoted ones
+        self.quoted = ""
+        self.angle: str | None = None
+        self.comments: list[str] = []
+
+    def is_fragment(self) -> bool:
+        return self.angle is None and not any("@" in word for word in self.words)
+
+    def addresses(self) -> list[Address]:
+        name = clean(decode_words(" ".join(self.words)))
+        comment = clean(decode_words(" ".join(self.comments)))
+        if self.angle is not None:
+            email = _INNER_COMMENT.sub("", self.angle)
+            if email.startswith("@"):
+                email = _ROUTE.sub("", email, count=1)
+            return [_address(name or comment, clean(decode_words("".join(email.split()))))]
+        if self.quoted and self.plain and self.plain[0].startswith("@"):  # a quoted local part
+            return [_address(comment, f'"{self.quoted}"{"".join("".join(self.plain).split())}')]
+        # Blanks are allowed around dots and at signs; several addresses without commas are seen in broken mail.
+        text = _SPACED_MARK.sub(r"\1", " ".join(self.words))
+        words = text.split(" ")
+        emails = [word for word in words if "@" in word]
+        phrase = clean(decode_words(" ".join(word for word in words if "@" not in word)))
+        if not emails:
+            return [_address(comment, name)]
+        return [_address(comment or (phrase if len(emails) == 1 else ""), email) for email in emails]
+
+
+def _address(name: str, email: str) -> Address:
+    name = name.strip("'") or name
+    return Address(name or email, email or name)
+
+
+def parse_addresses(value: str) -> list[Address]:
+    """The mailboxes of an address list, members of groups among them, in order.
+
+    A name with an unquoted comma ("Doe, John <j@x>") is put together again. An item that has no address is one with
+    its text for address, so that nobody is lost; the name of a group ("undisclosed-recipients:;") is nobody.
+    """
+    found: list[Address] = []
+    fragments: list[_Item] = []
+
+    def finish(item: _Item, *, comma: bool) -> None:
+        if not (item.words or item.angle):
+            return
+        if item.is_fragment() and comma:
+            fragments.append(item)
+            return
+        if fragments and item.angle is not None:
+            item.words = [word for part in fragments for word in (*part.words[:-1], f"{part.words[-1]},")] + item.words
+        else:
+            for fragment in fragments:
+                found.extend(fragment.addresses())
+        fragments.clear()
+        found.extend(item.addresses())
+
+    item = _Item()
+    pattern = _TOKEN
+    position = 0
+    while position < len(value) and len(found) < MAX_ADDRESSES:
+        token = pattern.match(value, position)
+        if token is None:
+            break
+        kind, text = token.lastgroup, token.group()
+        position = token.end()
+        if kind == "quoted":
+            if len(text) == 1 or not text.endswith('"'):
+                pattern, position = _UNQUOTED_TOKEN, token.start()  # the quotes are not balanced
+                continue
+            item.quoted = _QUOTED_PAIR.sub(r"\1", text[1:-1])
+            item.words.append(item.quoted)
+        elif kind == "angle":
+            item.angle = text[1:-1].strip()
+        elif kind == "comment":
+            comment, position = _read_comment(value, position)
+            item.comments.append(comment)
+        elif kind == "text":
+            text = text.strip('" \t\r\n<')
+            if text:
+                item.words.append(" ".join(text.split()))
+                item.plain.append(text)
+                item.has_at = item.has_at or "@" in text
+        elif text == ":" and (item.angle is not None or item.has_at):
+            continue
+        else:
+            if text != ":":  # else it was the name of a group
+                finish(item, comma=text == ",")
+            item = _Item()
+    finish(item, comma=False)
+    for fragment in fragments:
+        found.extend(fragment.addresses())
+    return found
+
+
+def _read_comment(value: str, position: int) -> tuple[str, int]:
+    """The text of a comment whose opening bracket ends at ``position``, brackets in it included, and where it ends."""
+    depth = 1
+    parts: list[str] = []
+    for piece in _COMMENT.finditer(value, position):
+        text = piece.group()
+        position = piece.end()
+        depth += (text == "(") - (text == ")")
+        if not depth:
+            break
+        parts.append(text[1:] if len(text) == 2 and text[0] == "\\" else text)
+    return "".join(parts), position
+
+
+def group_properties(group: tuple[int, ...], address: Address) -> Properties:
+    """A property group (2.6): name, type, address, SMTP address, entry id and search key of ``address``."""
+    values = (address.name, _SMTP, address.email, address.email, address.entry_id, address.search_key)
+    return dict(zip(group, values, strict=True))
+
+
+def recipient_properties(address: Address, recipient_type: int, row: int) -> Properties:
+    """The recipient table's row of an address (MS-OXCMSG 2.2.3.1.2, MS-OXCDATA 2.8.3)."""
+    return {
+        tags.PidTagRowid: row,
+        tags.PidTagRecipientType: recipient_type,
+        tags.PidTagObjectType: _MAIL_USER,
+        tags.PidTagDisplayType: 0,
+        tags.PidTagDisplayName: address.name,
+        tags.PidTagAddressType: _SMTP,
+        tags.PidTagEmailAddress: address.email,
+        tags.PidTagSmtpAddress: address.email,
+        tags.PidTagTransmittableDisplayName: address.name,
+        tags.PidTagEntryId: address.entry_id,
+        tags.PidTagSearchKey: address.search_key,
+        tags.PidTagSendRichInfo: False,
+        tags.PidTagRecipientFlags: 1,
+        tags.PidTagRecipientTrackStatus: 0,
+        tags.PidTagResponsibility: True,
+    }
+
+
+def flat_entry_list(addresses: Iterable[Address]) -> bytes:
+    """FlatEntryList of one-off entry ids (MS-OXCDATA 2.3.3), as in PidTagReplyRecipientEntries."""
+    entries = bytearray()
+    count = 0
+    for address in addresses:
+        entry_id = address.entry_id
+        entries += bytes(-len(entries) % 4)
+        entries += len(entry_id).to_bytes(4, "little") + entry_id
+        count += 1
+    return count.to_bytes(4, "little") + len(entries).to_bytes(4, "little") + bytes(entries)
+
+
+_RECIPIENT_FIELDS: Final = (
+    ("to", RECIPIENT_TO, tags.PidTagDisplayTo),
+    ("cc", RECIPIENT_CC, tags.PidTagDisplayCc),
+    ("bcc", RECIPIENT_BCC, tags.PidTagDisplayBcc),
+)
+
+
+def address_properties(headers: Headers) -> tuple[Properties, list[Properties]]:
+    """Sender, reply and receipt properties of a message, and its recipients."""
+    properties: Properties = {}
+    recipients: list[Properties] = []
+
+    def addresses(name: str) -> list[Address]:
+        return [found for value in headers.all(name) for found in parse_addresses(value)]
+
+    author = next(iter(addresses("from")), None)
+    sender = next(iter(addresses("sender")), None)
+    if author := author or sender:
+        properties |= group_properties(SENT_REPRESENTING, author)
+        properties |= group_properties(SENDER, sender or author)
+    receipt = next(iter(addresses("disposition-notification-to")), None)
+    if receipt:
+        properties |= group_properties(READ_RECEIPT, receipt)
+        properties[tags.PidTagReadReceiptRequested] = True
+    if "return-receipt-to" in headers:
+        properties[tags.PidTagOriginatorDeliveryReportRequested] = True
+    replies = addresses("reply-to")
+    if replies:
+        properties[tags.PidTagReplyRecipientEntries] = flat_entry_list(replies)
+        properties[tags.PidTagReplyRecipientNames] = ";".join(reply.name.replace(";", ",") for reply in replies)
+    for name, recipient_type, display in _RECIPIENT_FIELDS:
+        found = addresses(name)
+        properties[display] = "; ".join(address.name for address in found)
+        for address in found:
+            recipients.append(recipient_properties(address, recipient_type, len(recipients)))
+    return properties, recipients

@@ -1,0 +1,359 @@
+"""Mailboxes as the protocols use them: folders, messages, named properties, ids."""
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Final
+from uuid import UUID
+
+from mapigw.mailbox import content
+from mapigw.mailbox.clock import now
+from mapigw.mailbox.content import Content
+from mapigw.mailbox.messages import complete, row_of
+from mapigw.store import folders, mailboxes, messages
+from mapigw.store.database import Database
+from mapigw.store.folders import Folder
+from mapigw.store.mailboxes import FIRST_NAMED_PROPERTY, LAST_NAMED_PROPERTY, MailboxRow, ReceiveFolder
+from mapigw.store.messages import MessageRow, MimeRow, SyncRow
+from mapigw.wire import tags
+from mapigw.wire.message import Message, Properties
+from mapigw.wire.properties import PropertyName
+
+MIME_INLINE_LIMIT: Final = 8192
+
+
+class MailboxError(Exception):
+    """An operation that the mailbox's rules do not allow."""
+
+
+class FolderExistsError(MailboxError):
+    """A sibling has the name already."""
+
+
+class NotFoundError(MailboxError):
+    """The folder or mailbox does not exist."""
+
+
+class NamedPropertiesExhaustedError(MailboxError):
+    """All 32,766 property ids of the mailbox are taken."""
+
+
+@dataclass(slots=True)
+class NewMessage:
+    message: Message
+    mime: bytes | None = None  # kept for exact export
+    is_read: bool = False
+    is_associated: bool = False
+
+
+class Mailbox:
+    """One mailbox. Nothing but named property ids is cached, because other processes write as well."""
+
+    def __init__(self, database: Database, row: MailboxRow) -> None:
+        self.database = database
+        self.mailbox_id = row.mailbox_id
+        self.guid: UUID = row.guid
+        self.replica_guid: UUID = row.replica_guid
+        self._ids: dict[PropertyName, int] = {}
+        self._names: dict[int, PropertyName] = {}
+
+    # Folders
+
+    async def folders(self) -> list[Folder]:
+        async with self.database.read() as connection:
+            return await folders.select_folders(connection, self.mailbox_id)
+
+    async def folder(self, folder_id: int) -> Folder | None:
+        async with self.database.read() as connection:
+            return await folders.select_folder(connection, self.mailbox_id, folder_id)
+
+    async def special_folder(self, key: str) -> Folder:
+        async with self.database.read() as connection:
+            return await folders.select_special_folder(connection, self.mailbox_id, key)
+
+    async def children(self, parent_id: int) -> list[Folder]:
+        async with self.database.read() as connection:
+            return await folders.select_children(connection, self.mailbox_id, parent_id)
+
+    async def child_by_name(self, parent_id: int, name: str) -> Folder | None:
+        """The child whose name is the same but for case, as clients compare names."""
+        return _named(await self.children(parent_id), name)
+
+    async def create_folder(self, parent_id: int, name: str, container_class: str = "IPF.Note") -> Folder:
+        """Raises `FolderExistsError`, `NotFoundError` (the parent)."""
+        moment = now()
+        async with self.database.write() as connection:
+            if await folders.select_folder(connection, self.mailbox_id, parent_id) is None:
+                raise NotFoundError("the parent folder does not exist")
+            if _named(await folders.select_children(connection, self.mailbox_id, parent_id), name):
+                raise FolderExistsError(f"a folder {name!r} exists already")
+            first = await mailboxes.allocate(connection, self.mailbox_id, 2)
+            folder = Folder(
+                folder_id=first,
+                parent_id=parent_id,
+                name=name,
+                folder_type=1,
+                container_class=container_class,
+                special="",
+                change_number=first + 1,
+                source_key=None,
+                change_key=None,
+                predecessor_change_list=None,
+                created=moment,
+                modified=moment,
+                content_count=0,
+                content_unread_count=0,
+                associated_count=0,
+                content_size=0,
+                associated_size=0,
+                deleted_count=0,
+                content_change_number=0,
+                local_commit_time=moment,
+                properties=b"",
+                properties_index=b"",
+            )
+            await folders.insert_folders(connection, self.mailbox_id, [folder])
+        return folder
+
+    async def set_folder_properties(self, folder_id: int, values: Properties) -> None:
+        """Set properties of a folder; named ones are keyed by the mailbox's ids. One change number for all.
+
+        Raises `NotFoundError`, `FolderExistsError` (a rename).
+        """
+        async with self.database.write() as connection:
+            folder = await folders.select_folder(connection, self.mailbox_id, folder_id)
+            if folder is None:
+                raise NotFoundError("the folder does not exist")
+            changes: dict[str, Any] = {}
+            stored = content.decode_properties(folder.properties, folder.properties_index)
+            for tag, value in values.items():
+                if tag == tags.PidTagDisplayName:
+                    siblings = await folders.select_children(connection, self.mailbox_id, folder.parent_id)
+                    other = _named(siblings, value)
+                    if other is not None and other.folder_id != folder_id:
+                        raise FolderExistsError(f"a folder {value!r} exists already")
+                    changes["name"] = value
+                elif tag == tags.PidTagContainerClass:
+                    changes["container_class"] = value
+                else:
+                    stored[tag] = value
+            properties, index = self._encode_with_names(stored)
+            await folders.update_folder(
+                connection,
+                self.mailbox_id,
+                folder_id,
+                **changes,
+                properties=properties,
+                properties_index=index,
+                change_number=await mailboxes.allocate(connection, self.mailbox_id),
+                change_key=None,
+                predecessor_change_list=None,
+                modified=now(),
+            )
+
+    # The store itself (Logon object)
+
+    async def store_properties(self) -> dict[int, Any]:
+        async with self.database.read() as connection:
+            return content.decode_properties(*await mailboxes.select_properties(connection, self.mailbox_id))
+
+    async def set_store_properties(self, values: Properties) -> None:
+        async with self.database.write() as connection:
+            stored: Properties = dict(
+                content.decode_properties(*await mailboxes.select_properties(connection, self.mailbox_id))
+            )
+            stored.update(values)
+            await mailboxes.update_properties(connection, self.mailbox_id, *self._encode_with_names(stored))
+
+    def _encode_with_names(self, properties: Mapping[Any, Any]) -> tuple[bytes, bytes]:
+        """Encode properties whose named tags are already the mailbox's ids (known since the client asked for them)."""
+        return content.encode_properties(dict(properties), self._names)
+
+    async def receive_folders(self) -> list[ReceiveFolder]:
+        async with self.database.read() as connection:
+            return await mailboxes.select_receive_folders(connection, self.mailbox_id)
+
+    async def reserve_ids(self, count: int) -> int:
+        """Hand out ``count`` local replica ids to a client (MS-OXCFXICS 3.2.5.9.4.7); returns the first counter."""
+        async with self.database.write() as connection:
+            first = await mailboxes.allocate(connection, self.mailbox_id, count)
+            await mailboxes.insert_local_replica_range(connection, self.mailbox_id, first, count)
+        return first
+
+    # Named properties
+
+    async def property_ids(self, names: Iterable[PropertyName], *, create: bool) -> Mapping[PropertyName, int]:
+        """Ids of the names that have one; with ``create`` the others get theirs. Raises `NamedPropertiesExhaustedError`."""
+        wanted = set(names)
+        if not wanted <= self._ids.keys():
+            await self._refresh_names()
+            missing = [name for name in wanted if name not in self._ids]
+            if missing and create:
+                await self._create_names(missing)
+        return MappingProxyType(self._ids)
+
+    async def property_name(self, property_id: int) -> PropertyName | None:
+        if property_id not in self._names:
+            await self._refresh_names()
+        return self._names.get(property_id)
+
+    async def property_names(self) -> Mapping[int, PropertyName]:
+        """All named properties of the mailbox, by id."""
+        await self._refresh_names()
+        return MappingProxyType(self._names)
+
+    async def _refresh_names(self) -> None:
+        async with self.database.read() as connection:
+            self._learn(
+                await mailboxes.select_named_properties(connection, self.mailbox_id, max(self._names, default=0))
+            )
+
+    def _learn(self, pairs: Iterable[tuple[int, PropertyName]]) -> None:
+        for property_id, name in pairs:
+            self._ids[name] = property_id
+            self._names[property_id] = name
+
+    async def _create_names(self, names: Sequence[PropertyName]) -> None:
+        async with self.database.write() as connection:
+            self._learn(
+                await mailboxes.select_named_properties(connection, self.mailbox_id, max(self._names, default=0))
+            )
+            missing = [name for name in dict.fromkeys(names) if name not in self._ids]
+            first = max(self._names, default=FIRST_NAMED_PROPERTY - 1) + 1
+            if first + len(missing) - 1 > LAST_NAMED_PROPERTY:
+                raise NamedPropertiesExhaustedError("the mailbox has no free named property ids")
+            if missing:
+                await mailboxes.insert_named_properties(connection, self.mailbox_id, first, missing)
+        self._learn((first + position, name) for position, name in enumerate(missing))
+
+    # Messages
+
+    async def message(self, message_id: int) -> MessageRow | None:
+        async with self.database.read() as connection:
+            return await messages.select_message(connection, self.mailbox_id, message_id)
+
+    async def message_ids(self, folder_id: int, *, associated: bool) -> list[int]:
+        """Newest first."""
+        async with self.database.read() as connection:
+            return await messages.select_ids(connection, self.mailbox_id, folder_id, associated=associated)
+
+    async def messages(self, folder_id: int, message_ids: Sequence[int]) -> dict[int, MessageRow]:
+        async with self.database.read() as connection:
+            return await messages.select_messages(connection, self.mailbox_id, folder_id, message_ids)
+
+    async def messages_for_sync(self, folder_id: int, message_ids: Sequence[int]) -> list[SyncRow]:
+        async with self.database.read() as connection:
+            return await messages.select_for_sync(connection, self.mailbox_id, folder_id, message_ids)
+
+    async def append(self, folder_id: int, items: Sequence[NewMessage]) -> list[int]:
+        """Add messages to a folder in one transaction; when this returns they are on disk. Returns their ids.
+
+        Raises `NotFoundError`, `NamedPropertiesExhaustedError`.
+        """
+        names = {name for item in items for name in content.names_of(item.message)}
+        ids = await self.property_ids(names, create=True) if names else {}
+        moment = now()
+        prepared = await asyncio.to_thread(_prepare, items, ids, moment)
+        blobs = {digest: value for entry in prepared for digest, value in entry.blobs.items()}
+        if blobs:
+            await asyncio.to_thread(self.database.blobs.put, blobs)
+        async with self.database.write() as connection:
+            if await folders.select_folder(connection, self.mailbox_id, folder_id) is None:
+                raise NotFoundError("the folder does not exist")
+            first = await mailboxes.allocate(connection, self.mailbox_id, 2 * len(items))
+            # Ids in one run, change numbers in the next: both encode as one range in a client's state.
+            rows = [
+                row_of(
+                    entry.content,
+                    entry.properties,
+                    entry.columns,
+                    message_id=first + position,
+                    folder_id=folder_id,
+                    change_number=first + len(items) + position,
+                    is_associated=item.is_associated,
+                    is_read=item.is_read,
+                    modified=moment,
+                )
+                for position, (entry, item) in enumerate(zip(prepared, items, strict=True))
+            ]
+            await messages.insert_messages(connection, self.mailbox_id, rows)
+            mime = [
+                MimeRow(row.message_id, entry.mime, entry.mime_is_digest)
+                for row, entry in zip(rows, prepared, strict=True)
+                if entry.mime is not None
+            ]
+            if mime:
+                await messages.insert_mime(connection, self.mailbox_id, mime)
+            await messages.count_blobs(
+                connection, self.mailbox_id, [use for entry in prepared for use in entry.blob_uses]
+            )
+            normal = [row for row in rows if not row.is_associated]
+            await folders.count_contents(
+                connection,
+                self.mailbox_id,
+                folder_id,
+                change_number=rows[-1].change_number,
+                commit_time=moment,
+                content=len(normal),
+                unread=sum(not row.is_read for row in normal),
+                associated=len(rows) - len(normal),
+                content_size=sum(row.size for row in normal),
+                associated_size=sum(row.size for row in rows if row.is_associated),
+            )
+        return [row.message_id for row in rows]
+
+    async def read_blob(self, digest: bytes, offset: int = 0, length: int | None = None) -> bytes:
+        """An out-of-line value, or a part of it. Raises `MissingBlobError`."""
+        return await asyncio.to_thread(self.database.blobs.get, digest, offset, length)
+
+
+class Mailboxes:
+    """Opens mailboxes; one `Mailbox` a mailbox and process."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self._open: dict[int, Mailbox] = {}
+
+    async def open(self, mailbox_id: int) -> Mailbox:
+        """Raises `NotFoundError`."""
+        found = self._open.get(mailbox_id)
+        if found is None:
+            async with self.database.read() as connection:
+                row = await mailboxes.select_mailbox(connection, mailbox_id)
+            if row is None:
+                raise NotFoundError("the mailbox does not exist")
+            found = self._open.setdefault(mailbox_id, Mailbox(self.database, row))
+        return found
+
+
+@dataclass(slots=True)
+class _Prepared:
+    content: Content
+    properties: Properties
+    columns: Properties
+    mime: bytes | None
+    mime_is_digest: bool
+    blobs: dict[bytes, bytes]
+    blob_uses: list[tuple[bytes, int]]
+
+
+def _prepare(items: Sequence[NewMessage], ids: Mapping[PropertyName, int], moment: int) -> list[_Prepared]:
+    """The part of saving that only computes, for a worker thread."""
+    prepared = []
+    for item in items:
+        stored, columns = complete(item.message, moment)
+        encoded = content.encode(Message(stored, item.message.recipients, item.message.attachments), ids)
+        entry = _Prepared(encoded, stored, columns, item.mime, False, encoded.blobs, encoded.blob_uses)
+        if item.mime is not None and len(item.mime) > MIME_INLINE_LIMIT:
+            digest = content.digest_of(item.mime)
+            entry.mime, entry.mime_is_digest = digest, True
+            entry.blobs[digest] = item.mime
+            entry.blob_uses.append((digest, len(item.mime)))
+        prepared.append(entry)
+    return prepared
+
+
+def _named(siblings: Iterable[Folder], name: str) -> Folder | None:
+    folded = name.casefold()
+    return next((folder for folder in siblings if folder.name.casefold() == folded), None)

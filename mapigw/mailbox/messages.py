@@ -1,0 +1,128 @@
+"""What saving a message adds to what was written: computed properties and the promoted columns."""
+
+import os
+from collections.abc import Mapping
+from typing import Any, Final
+
+from mapigw.mailbox.content import Content
+from mapigw.store.messages import MessageRow
+from mapigw.wire import tags
+from mapigw.wire.message import Message, Properties
+
+MESSAGE_FLAG_READ: Final = 0x0001
+MESSAGE_FLAG_UNSENT: Final = 0x0008
+MESSAGE_FLAG_HAS_ATTACHMENTS: Final = 0x0010
+MESSAGE_FLAG_ASSOCIATED: Final = 0x0040
+MESSAGE_FLAG_EVER_READ: Final = 0x0400
+
+# Computed from columns whenever they are asked for, so that they are never stored in the list.
+COLUMN_PROPERTIES: Final = frozenset(
+    {
+        tags.PidTagMessageFlags,
+        tags.PidTagLastModificationTime,
+        tags.PidTagMessageSize,
+        tags.PidTagMessageSizeExtended,
+        tags.PidTagChangeKey,
+        tags.PidTagPredecessorChangeList,
+        tags.PidTagSourceKey,
+        tags.PidTagParentSourceKey,
+        tags.PidTagMid,
+        tags.PidTagFolderId,
+        tags.PidTagChangeNumber,
+        tags.PidTagEntryId,
+        tags.PidTagParentEntryId,
+        tags.PidTagRead,
+        tags.PidTagAssociated,
+    }
+)
+_DISPLAY: Final = {1: tags.PidTagDisplayTo, 2: tags.PidTagDisplayCc, 3: tags.PidTagDisplayBcc}
+# mfRead, mfHasAttach and mfFAI are derived (MS-OXCMSG 2.2.1.6); the rest is kept as given.
+_DERIVED_FLAGS: Final = MESSAGE_FLAG_READ | MESSAGE_FLAG_HAS_ATTACHMENTS | MESSAGE_FLAG_ASSOCIATED
+
+
+def complete(message: Message, moment: int) -> tuple[Properties, Properties]:
+    """Split what was written into (stored properties, column values) and add what a save computes (MS-OXCMSG 2.2.1).
+
+    Values that the writer gave win over computed ones, except those that must agree with the recipients and the
+    attachments.
+    """
+    stored: Properties = {}
+    columns: Properties = {}
+    for key, value in message.properties.items():
+        (columns if key in COLUMN_PROPERTIES else stored)[key] = value
+    stored.setdefault(tags.PidTagMessageClass, "IPM.Note")
+    stored.setdefault(tags.PidTagCreationTime, moment)
+    stored.setdefault(tags.PidTagSearchKey, os.urandom(16))
+    stored.setdefault(tags.PidTagImportance, 1)
+    stored.setdefault(tags.PidTagSensitivity, 0)
+    if tags.PidTagRtfCompressed not in stored:
+        stored[tags.PidTagRtfInSync] = False  # else Outlook shows an empty body
+    stored[tags.PidTagHasAttachments] = any(
+        not item.properties.get(tags.PidTagAttachmentHidden, False) for item in message.attachments
+    )
+    names: dict[int, list[str]] = {1: [], 2: [], 3: []}
+    for recipient in message.recipients:
+        kind = int(recipient.get(tags.PidTagRecipientType, 1)) & 0x0F
+        if kind in names:
+            names[kind].append(str(recipient.get(tags.PidTagDisplayName, "")))
+    for kind, tag in _DISPLAY.items():
+        stored[tag] = "; ".join(names[kind])
+    return stored, columns
+
+
+def row_of(
+    content: Content,
+    properties: Mapping[Any, Any],
+    columns: Mapping[Any, Any],
+    *,
+    message_id: int,
+    folder_id: int,
+    change_number: int,
+    is_associated: bool,
+    is_read: bool,
+    modified: int,
+) -> MessageRow:
+    """The row of a message that is saved for the first time."""
+    flags = int(columns.get(tags.PidTagMessageFlags, 0)) & ~_DERIVED_FLAGS
+    if is_read or is_associated:
+        flags |= MESSAGE_FLAG_EVER_READ
+    subject = properties.get(tags.PidTagNormalizedSubject)
+    if subject is None:
+        subject = properties.get(tags.PidTagSubject, "")
+    return MessageRow(
+        message_id=message_id,
+        folder_id=folder_id,
+        is_associated=is_associated,
+        change_number=change_number,
+        read_change_number=0,
+        source_key=None,
+        change_key=None,
+        predecessor_change_list=None,
+        message_flags=flags,
+        is_read=is_read,
+        size=content.size,
+        modified=modified,
+        sort_time=properties.get(tags.PidTagMessageDeliveryTime, modified),
+        message_class=properties[tags.PidTagMessageClass],
+        normalized_subject=subject,
+        sender_name=properties.get(tags.PidTagSentRepresentingName, properties.get(tags.PidTagSenderName, "")),
+        importance=properties[tags.PidTagImportance],
+        has_attachments=properties[tags.PidTagHasAttachments],
+        conversation_id=properties.get(tags.PidTagConversationId),
+        properties=content.properties,
+        properties_index=content.properties_index,
+        children=content.children,
+        children_index=content.children_index,
+    )
+
+
+def message_flags(row: Any) -> int:
+    """PidTagMessageFlags of a message or summary row (MS-OXCMSG 2.2.1.6)."""
+    flags: int = row.message_flags
+    if row.is_read:
+        flags |= MESSAGE_FLAG_READ
+    if row.has_attachments:
+        flags |= MESSAGE_FLAG_HAS_ATTACHMENTS
+    if row.is_associated:
+        flags |= MESSAGE_FLAG_ASSOCIATED
+    return flags

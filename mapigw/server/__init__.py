@@ -1,0 +1,1 @@
+"""The HTTP server: routes, TLS, authentication, logs, MAPI/HTTP session contexts."""

@@ -1,0 +1,59 @@
+"""The structured log: one JSON object a line, for each Execute, each refused login and each error of the server.
+
+Every line has ``time`` (RFC 3339) and ``event``; what else it has depends on the event:
+
+``execute``   user, request_bytes, response_bytes, milliseconds, rops (list of [name, return code in hex]), error if any
+``refused``   client, method, path: a login that was not accepted; neither the name that was tried nor the password
+``message``   level, logger, text, traceback if any: a warning or error of the server itself
+"""
+
+import json
+import logging
+import time
+import traceback
+from datetime import UTC, datetime
+from typing import Any
+
+from mapigw.emsmdb.dispatch import ExecuteRecord
+from mapigw.server.log_file import LogFile
+
+
+class EventLog:
+    """Writes events into ``file``; all methods belong to the event loop's thread, except the handler's."""
+
+    def __init__(self, file: LogFile) -> None:
+        self._file = file
+
+    def execute(self, record: ExecuteRecord) -> None:
+        line: dict[str, Any] = {
+            "user": record.user,
+            "request_bytes": record.request_bytes,
+            "response_bytes": record.response_bytes,
+            "milliseconds": round(record.milliseconds, 3),
+            "rops": [(name, f"0x{code:08X}") for name, code in record.rops],
+        }
+        if record.error:
+            line["error"] = record.error
+        self._write("execute", line)
+
+    def refused(self, client: str, method: str, path: str) -> None:
+        self._write("refused", {"client": client, "method": method, "path": path})
+
+    def _write(self, event: str, fields: dict[str, Any], at: float | None = None) -> None:
+        moment = datetime.fromtimestamp(time.time() if at is None else at, UTC).isoformat(timespec="milliseconds")
+        line = {"time": moment, "event": event, **fields}
+        self._file.write(json.dumps(line, separators=(",", ":"), default=str).encode() + b"\n")
+
+
+class EventLogHandler(logging.Handler):
+    """Takes the records of the ``logging`` module into an `EventLog`."""
+
+    def __init__(self, log: EventLog, level: int = logging.WARNING) -> None:
+        super().__init__(level)
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        fields = {"level": record.levelname.lower(), "logger": record.name, "text": record.getMessage()}
+        if record.exc_info and record.exc_info[1]:
+            fields["traceback"] = "".join(traceback.format_exception(record.exc_info[1]))
+        self._log._write("message", fields, record.created)

@@ -1,0 +1,91 @@
+"""Queries of incremental change synchronization: what has changed above a change number.
+
+Each costs what changed, not what is stored: they walk the indexes on change numbers and the tombstones.
+"""
+
+from typing import NamedTuple
+
+from sqlalchemy import Select, func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from mapigw.store.schema import folder, message, tombstone
+
+
+class MessageChange(NamedTuple):
+    message_id: int
+    change_number: int
+    is_associated: bool
+    size: int
+
+
+class ReadStateChange(NamedTuple):
+    message_id: int
+    change_number: int
+    read_change_number: int
+    is_read: bool
+
+
+class Deletion(NamedTuple):
+    object_id: int
+    is_associated: bool
+
+
+async def select_message_changes(
+    connection: AsyncConnection, mailbox_id: int, folder_id: int, *, after: int, newest_first: bool
+) -> list[MessageChange]:
+    """Messages of the folder with a change number above ``after``."""
+    statement = select(*(message.c[name] for name in MessageChange._fields)).where(
+        message.c.mailbox_id == mailbox_id, message.c.folder_id == folder_id
+    )
+    if after:
+        statement = statement.where(message.c.change_number > after)
+    if newest_first:
+        statement = statement.order_by(message.c.sort_time.desc(), message.c.message_id.desc())
+    else:
+        statement = statement.order_by(message.c.change_number)
+    return [MessageChange._make(row) for row in await connection.execute(statement)]
+
+
+async def select_read_state_changes(
+    connection: AsyncConnection, mailbox_id: int, folder_id: int, *, after: int
+) -> list[ReadStateChange]:
+    """Normal messages whose read state got a change number above ``after``."""
+    statement = select(*(message.c[name] for name in ReadStateChange._fields)).where(
+        message.c.mailbox_id == mailbox_id,
+        message.c.folder_id == folder_id,
+        message.c.read_change_number > after,
+        message.c.is_associated.is_(False),
+    )
+    return [ReadStateChange._make(row) for row in await connection.execute(statement)]
+
+
+async def select_deleted_messages(
+    connection: AsyncConnection, mailbox_id: int, folder_id: int, *, after: int
+) -> list[Deletion]:
+    """Tombstones above ``after`` of messages that were in the folder."""
+    statement = _tombstones(mailbox_id, after).where(
+        tombstone.c.folder_id == folder_id, tombstone.c.is_folder.is_(False)
+    )
+    return [Deletion._make(row) for row in await connection.execute(statement)]
+
+
+async def select_message_ids(connection: AsyncConnection, mailbox_id: int, folder_id: int) -> set[int]:
+    """Every message of the folder: only for a client whose state cannot be expressed as a prefix."""
+    statement = select(message.c.message_id).where(message.c.mailbox_id == mailbox_id, message.c.folder_id == folder_id)
+    return set((await connection.execute(statement)).scalars())
+
+
+async def hierarchy_change_number(connection: AsyncConnection, mailbox_id: int) -> int:
+    """The highest change number of any folder or folder tombstone of the mailbox."""
+    changed = select(func.max(folder.c.change_number)).where(folder.c.mailbox_id == mailbox_id)
+    deleted = select(func.max(tombstone.c.change_number)).where(
+        tombstone.c.mailbox_id == mailbox_id, tombstone.c.is_folder.is_(True)
+    )
+    row = (await connection.execute(select(changed.scalar_subquery(), deleted.scalar_subquery()))).one()
+    return max(row[0] or 0, row[1] or 0)
+
+
+def _tombstones(mailbox_id: int, after: int) -> Select[tuple[int, bool]]:
+    return select(tombstone.c.object_id, tombstone.c.is_associated).where(
+        tombstone.c.mailbox_id == mailbox_id, tombstone.c.change_number > after
+    )

@@ -1,0 +1,148 @@
+"""Queries on a mailbox as a whole: its counter, its named properties, its receive folders."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from mapigw.store import schema
+from mapigw.store.schema import local_replica_range, mailbox, named_property, receive_folder
+from mapigw.wire.properties import NAMED_PROPERTY_MINIMUM, PropertyName
+
+
+class MailboxRow(NamedTuple):
+    mailbox_id: int
+    guid: UUID
+    replica_guid: UUID
+
+
+class ReceiveFolder(NamedTuple):
+    message_class: str
+    folder_id: int
+    modified: int
+
+
+async def insert_mailbox(
+    connection: AsyncConnection, *, guid: UUID, replica_guid: UUID, next_counter: int, created: int
+) -> int:
+    result = await connection.execute(
+        insert(mailbox).values(
+            guid=guid.bytes_le,
+            replica_guid=replica_guid.bytes_le,
+            next_counter=next_counter,
+            properties=b"",
+            properties_index=b"",
+            created=created,
+        )
+    )
+    key = result.inserted_primary_key
+    assert key is not None
+    return int(key[0])
+
+
+async def delete_mailbox(connection: AsyncConnection, mailbox_id: int) -> None:
+    """Remove every row of the mailbox; its blobs become orphans, which are collected."""
+    for table in (*_MAILBOX_TABLES, mailbox):
+        await connection.execute(delete(table).where(table.c.mailbox_id == mailbox_id))
+
+
+_MAILBOX_TABLES = (
+    schema.folder,
+    schema.message,
+    schema.message_mime,
+    schema.tombstone,
+    schema.named_property,
+    schema.receive_folder,
+    schema.local_replica_range,
+    schema.blob,
+)
+
+
+async def select_mailbox(connection: AsyncConnection, mailbox_id: int) -> MailboxRow | None:
+    statement = select(mailbox.c.mailbox_id, mailbox.c.guid, mailbox.c.replica_guid).where(
+        mailbox.c.mailbox_id == mailbox_id
+    )
+    row = (await connection.execute(statement)).one_or_none()
+    if row is None:
+        return None
+    return MailboxRow(row.mailbox_id, UUID(bytes_le=row.guid), UUID(bytes_le=row.replica_guid))
+
+
+async def allocate(connection: AsyncConnection, mailbox_id: int, count: int = 1) -> int:
+    """Take ``count`` values from the mailbox's counter; returns the first."""
+    statement = (
+        update(mailbox)
+        .where(mailbox.c.mailbox_id == mailbox_id)
+        .values(next_counter=mailbox.c.next_counter + count)
+        .returning(mailbox.c.next_counter)
+    )
+    return int((await connection.execute(statement)).scalar_one()) - count
+
+
+async def last_counter(connection: AsyncConnection, mailbox_id: int) -> int:
+    """The last value taken: no change number of the snapshot is above it."""
+    statement = select(mailbox.c.next_counter).where(mailbox.c.mailbox_id == mailbox_id)
+    return int((await connection.execute(statement)).scalar_one()) - 1
+
+
+async def select_properties(connection: AsyncConnection, mailbox_id: int) -> tuple[bytes, bytes]:
+    """What clients set on the Logon object: encoded properties and their index."""
+    statement = select(mailbox.c.properties, mailbox.c.properties_index).where(mailbox.c.mailbox_id == mailbox_id)
+    row = (await connection.execute(statement)).one()
+    return row.properties, row.properties_index
+
+
+async def update_properties(connection: AsyncConnection, mailbox_id: int, properties: bytes, index: bytes) -> None:
+    await connection.execute(
+        update(mailbox).where(mailbox.c.mailbox_id == mailbox_id).values(properties=properties, properties_index=index)
+    )
+
+
+async def select_named_properties(
+    connection: AsyncConnection, mailbox_id: int, after: int = 0
+) -> list[tuple[int, PropertyName]]:
+    """Property ids above ``after`` and the names they stand for."""
+    statement = (
+        select(named_property)
+        .where(named_property.c.mailbox_id == mailbox_id, named_property.c.property_id > after)
+        .order_by(named_property.c.property_id)
+    )
+    rows = (await connection.execute(statement)).all()
+    return [(row.property_id, PropertyName(UUID(bytes_le=row.property_set), row.lid, row.name)) for row in rows]
+
+
+async def insert_named_properties(
+    connection: AsyncConnection, mailbox_id: int, first: int, names: Sequence[PropertyName]
+) -> None:
+    rows: list[dict[str, Any]] = [
+        {
+            "mailbox_id": mailbox_id,
+            "property_id": first + position,
+            "property_set": name.property_set.bytes_le,
+            "lid": name.lid,
+            "name": name.name,
+        }
+        for position, name in enumerate(names)
+    ]
+    await connection.execute(insert(named_property), rows)
+
+
+FIRST_NAMED_PROPERTY = NAMED_PROPERTY_MINIMUM
+LAST_NAMED_PROPERTY = 0xFFFE
+
+
+async def select_receive_folders(connection: AsyncConnection, mailbox_id: int) -> list[ReceiveFolder]:
+    statement = select(receive_folder.c.message_class, receive_folder.c.folder_id, receive_folder.c.modified).where(
+        receive_folder.c.mailbox_id == mailbox_id
+    )
+    return [ReceiveFolder(*row) for row in await connection.execute(statement.order_by(receive_folder.c.message_class))]
+
+
+async def insert_receive_folders(connection: AsyncConnection, mailbox_id: int, rows: Sequence[ReceiveFolder]) -> None:
+    await connection.execute(insert(receive_folder), [{"mailbox_id": mailbox_id, **row._asdict()} for row in rows])
+
+
+async def insert_local_replica_range(connection: AsyncConnection, mailbox_id: int, first: int, count: int) -> None:
+    await connection.execute(insert(local_replica_range).values(mailbox_id=mailbox_id, first=first, count=count))

@@ -1,0 +1,163 @@
+"""Queries on messages, their original MIME and the blobs they use."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from typing import NamedTuple
+
+from sqlalchemy import insert, select
+from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from mapigw.store.schema import blob, message, message_mime
+
+
+@dataclass(frozen=True, slots=True)
+class MessageRow:
+    """A row of the message table, without the mailbox's id."""
+
+    message_id: int
+    folder_id: int
+    is_associated: bool
+    change_number: int
+    read_change_number: int
+    source_key: bytes | None
+    change_key: bytes | None
+    predecessor_change_list: bytes | None
+    message_flags: int
+    is_read: bool
+    size: int
+    modified: int
+    sort_time: int
+    message_class: str
+    normalized_subject: str
+    sender_name: str
+    importance: int
+    has_attachments: bool
+    conversation_id: bytes | None
+    properties: bytes
+    properties_index: bytes
+    children: bytes
+    children_index: bytes
+
+
+class MimeRow(NamedTuple):
+    message_id: int
+    mime: bytes
+    is_digest: bool
+
+
+_COLUMNS = tuple(message.c[field.name] for field in fields(MessageRow))
+_NAMES = tuple(field.name for field in fields(MessageRow))
+
+
+async def insert_messages(connection: AsyncConnection, mailbox_id: int, rows: Iterable[MessageRow]) -> None:
+    values = [{"mailbox_id": mailbox_id, **{name: getattr(row, name) for name in _NAMES}} for row in rows]
+    await connection.execute(insert(message), values)
+
+
+async def insert_mime(connection: AsyncConnection, mailbox_id: int, rows: Sequence[MimeRow]) -> None:
+    await connection.execute(insert(message_mime), [{"mailbox_id": mailbox_id, **row._asdict()} for row in rows])
+
+
+async def count_blobs(connection: AsyncConnection, mailbox_id: int, uses: Iterable[tuple[bytes, int]]) -> None:
+    """Count one more use of each (digest, size)."""
+    counts = Counter(uses)
+    if not counts:
+        return
+    statement = upsert(blob)
+    statement = statement.on_conflict_do_update(
+        index_elements=[blob.c.mailbox_id, blob.c.digest], set_={"count": blob.c.count + statement.excluded.count}
+    )
+    await connection.execute(
+        statement,
+        [
+            {"mailbox_id": mailbox_id, "digest": digest, "size": size, "count": count}
+            for (digest, size), count in counts.items()
+        ],
+    )
+
+
+async def select_message(connection: AsyncConnection, mailbox_id: int, message_id: int) -> MessageRow | None:
+    statement = select(*_COLUMNS).where(message.c.mailbox_id == mailbox_id, message.c.message_id == message_id)
+    row = (await connection.execute(statement)).one_or_none()
+    return None if row is None else MessageRow(*row)
+
+
+async def select_messages(
+    connection: AsyncConnection, mailbox_id: int, folder_id: int, message_ids: Sequence[int]
+) -> dict[int, MessageRow]:
+    """Those of the messages that are (still) in the folder, by id. At most some hundred ids a call."""
+    statement = select(*_COLUMNS).where(
+        message.c.mailbox_id == mailbox_id, message.c.message_id.in_(message_ids), message.c.folder_id == folder_id
+    )
+    return {row[0]: MessageRow(*row) for row in await connection.execute(statement)}
+
+
+class SyncRow(NamedTuple):
+    """What a download needs of a message."""
+
+    message_id: int
+    is_associated: bool
+    change_number: int
+    source_key: bytes | None
+    change_key: bytes | None
+    predecessor_change_list: bytes | None
+    message_flags: int
+    is_read: bool
+    has_attachments: bool
+    size: int
+    modified: int
+    properties: bytes
+    properties_index: bytes
+    children: bytes
+    children_index: bytes
+
+
+_SYNC = tuple(message.c[name] for name in SyncRow._fields)
+
+
+async def select_for_sync(
+    connection: AsyncConnection, mailbox_id: int, folder_id: int, message_ids: Sequence[int]
+) -> list[SyncRow]:
+    """Those of the messages that are (still) in the folder, in the order of ``message_ids``; some hundred a call."""
+    statement = select(*_SYNC).where(
+        message.c.mailbox_id == mailbox_id, message.c.message_id.in_(message_ids), message.c.folder_id == folder_id
+    )
+    found = {row[0]: SyncRow._make(row) for row in await connection.execute(statement)}
+    return [found[message_id] for message_id in message_ids if message_id in found]
+
+
+class SummaryRow(NamedTuple):
+    """What a contents table shows without opening messages."""
+
+    message_id: int
+    change_number: int
+    is_associated: bool
+    message_flags: int
+    is_read: bool
+    size: int
+    modified: int
+    sort_time: int
+    message_class: str
+    normalized_subject: str
+    sender_name: str
+    importance: int
+    has_attachments: bool
+
+
+_SUMMARY = tuple(message.c[name] for name in SummaryRow._fields)
+
+
+async def select_ids(connection: AsyncConnection, mailbox_id: int, folder_id: int, *, associated: bool) -> list[int]:
+    """Ids of the folder's normal or FAI messages, newest first: the default order of a contents table."""
+    statement = (
+        select(message.c.message_id)
+        .where(
+            message.c.mailbox_id == mailbox_id,
+            message.c.folder_id == folder_id,
+            message.c.is_associated == associated,
+        )
+        .order_by(message.c.sort_time.desc(), message.c.message_id.desc())
+    )
+    return list((await connection.execute(statement)).scalars())
