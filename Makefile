@@ -14,8 +14,10 @@ $(INSTALLED): pyproject.toml requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $@
 
+LISTEN ?= 0.0.0.0:8443
+
 run: $(INSTALLED)
-	$(BIN)/mapigw demo --data data --mail fixtures/mail
+	$(BIN)/mapigw demo --data data --mail fixtures/mail --listen $(LISTEN)
 
 test: $(INSTALLED)
 	$(BIN)/pytest -q -n auto

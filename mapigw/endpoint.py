@@ -51,9 +51,7 @@ class SessionEndpoint(Protocol):
     request_types: frozenset[str]
     """The request types that need a session context, ``disconnect_type`` among them."""
 
-    async def connect(
-        self, user: User, body: bytes, client: ClientContext
-    ) -> tuple[bytes, EndpointSession | None]:
+    async def connect(self, user: User, body: bytes, client: ClientContext) -> tuple[bytes, EndpointSession | None]:
         """The response body, and the session when the request succeeded. Raises `WireError` for a malformed body."""
         ...
 

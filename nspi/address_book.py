@@ -100,10 +100,10 @@ class Container:
         longest = max(wanted, key=len)
         words = self._words
         positions = set()
-        for word, position in words[bisect_left(words, (longest, -1)) :]:
-            if not word.startswith(longest):
-                break
-            positions.add(position)
+        index = bisect_left(words, (longest, -1))
+        while index < len(words) and words[index][0].startswith(longest):
+            positions.add(words[index][1])
+            index += 1
         return [
             self.entries[position]
             for position in sorted(positions)
@@ -126,7 +126,7 @@ class AddressBook:
         self._by_minimal_id = {entry.minimal_id: entry for entry in entries}
         self._by_dn = {entry.user.legacy_dn.lower(): entry for entry in entries}
         self._by_address = {address.lower(): entry for entry in entries for address in entry.addresses}
-        self._by_guid = {entry.user.mailbox_guid: entry for entry in entries}
+        self._by_guid = {str(entry.user.mailbox_guid): entry for entry in entries}
         domains: dict[str, list[Entry]] = {}
         for entry in entries:
             domains.setdefault(entry.user.domain, []).append(entry)
@@ -145,8 +145,7 @@ class AddressBook:
 
     def by_mailbox(self, mailbox_id: str) -> Entry | None:
         """Whose mailbox ``guid@domain`` is, the form of MailboxId in URLs and server names."""
-        guid = mailbox_id.partition("@")[0].lower()
-        return next((entry for key, entry in self._by_guid.items() if str(key) == guid), None)
+        return self._by_guid.get(mailbox_id.partition("@")[0].lower())
 
     def exact(self, text: str) -> Entry | None:
         """Who is meant by an address, alias or DN, with or without its type (``SMTP:``, ``X500:``, ``EX:``)."""

@@ -122,13 +122,14 @@ class Matcher:
                 return folded(value)
             return value.casefold() if high & FuzzyLevelHigh.IGNORECASE else value
 
-        wanted = normal(operand)
-        if not isinstance(wanted, str | bytes):
+        wanted: Any = normal(operand)
+        kind: type[Any] = type(wanted)
+        if kind not in (str, bytes):
             return lambda entry: False
 
         def matches(value: Any) -> bool:
             value = normal(value)
-            if type(value) is not type(wanted):
+            if type(value) is not kind:
                 return False
             match restriction.fuzzy_level_low & 0x000F:
                 case FuzzyLevelLow.FULLSTRING:

@@ -83,18 +83,18 @@ class Directory:
     async def by_address(self, address: str) -> User | None:
         """Who has this primary address or alias, in any case of letters."""
         account = await self.account(address)
-        return account and account.user
+        return account.user if account else None
 
     async def by_legacy_dn(self, dn: str) -> User | None:
         """Whose LegacyDN this is, in any case of letters."""
         snapshot = self._snapshot if self._is_fresh() else await self._reload()
         account = snapshot.by_legacy_dn.get(dn.lower())
-        return account and account.user
+        return account.user if account else None
 
     async def by_mailbox(self, mailbox_id: int) -> User | None:
         snapshot = self._snapshot if self._is_fresh() else await self._reload()
         account = snapshot.by_mailbox.get(mailbox_id)
-        return account and account.user
+        return account.user if account else None
 
     async def users(self, domain: str | None = None) -> tuple[User, ...]:
         """All users, or those of a domain, enabled and disabled, by display name."""

@@ -1,7 +1,7 @@
 """Execution of ROP buffers (MS-OXCROPS 3.2.5, MS-OXCRPC 3.1.4.2.1).
 
-Everything that is true of any ROP is here: order, handle table, sizes, RopBufferTooSmall, packed buffers, notifications,
-the answers of ROPs without a handler and of handlers that fail.
+Everything that is true of any ROP is here: order, handle table, sizes, RopBufferTooSmall, packed buffers,
+notifications, the answers of ROPs without a handler and of handlers that fail.
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from mapigw.emsmdb.errors import RopError
 from mapigw.emsmdb.packing import RESIDUAL, next_packed
-from mapigw.emsmdb.registry import HANDLERS, Call, RopError
+from mapigw.emsmdb.registry import HANDLERS, Call
 from mapigw.emsmdb.session import RELEASED_HANDLE, UNASSIGNED_HANDLE, Session
 from mapigw.wire.codes import ErrorCode
 from mapigw.wire.mapihttp import ExecuteFlags
 from mapigw.wire.rop_buffer import RopRequest, build_response, join, parse_requests
-from mapigw.wire.rops import ROPS_BY_NAME, Rop
+from mapigw.wire.rops import ROPS_BY_NAME
 from mapigw.wire.rpc_header import HEADER_SIZE, MAXIMUM_PAYLOAD, join_payloads, split_payloads
 
 logger = logging.getLogger("mapigw.emsmdb")
@@ -80,8 +81,8 @@ class _Execution:
     def __init__(self, session: Session, payload: bytes, flags: int, max_rop_out: int, record: ExecuteRecord) -> None:
         parsed = parse_requests(payload)
         self.session = session
-        self.payload = payload
         self.requests = parsed.requests
+        self.rops = parsed.rops
         self.handles = parsed.handles
         self.chain = bool(flags & ExecuteFlags.Chain)
         self.room = max_rop_out
@@ -139,10 +140,8 @@ class _Execution:
         return HEADER_SIZE + _ROP_SIZE + used + _HANDLE * len(self.handles)
 
     def rest(self, number: int) -> bytes:
-        """The request bytes from the ROP ``number`` on, without the handle table."""
-        if number >= len(self.requests):
-            return b""
-        return self.payload[self.requests[number].offset : int.from_bytes(self.payload[:2], "little")]
+        """The request bytes from the ROP ``number`` on."""
+        return self.rops[self.requests[number].offset :] if number < len(self.requests) else b""
 
     def reserve(self, number: int) -> int:
         """What must stay free behind a response: room for the ROPs from ``number`` on to be handed back."""
@@ -152,35 +151,32 @@ class _Execution:
     async def one(self, request: RopRequest, space: int) -> tuple[Call, bytes, Mapping[str, Any] | None]:
         """Execute one ROP: its call, its response and, when it succeeded, the response's fields."""
         rop = request.rop
-        fields = request.value
-        handle_index = fields.input_handle_index if rop.response_handle else request.handle_index
-        response_index = _response_index(request)
-        call = Call(self.session, rop, request.logon_id, handle_index, response_index, self.handles, space)
+        call = Call(self.session, request, self.handles, space)
         value: Mapping[str, Any] | None
         code = 0
         try:
             handler = HANDLERS.get(rop.name)
             if handler is None:
                 raise RopError(ErrorCode.NotImplemented)
-            value = await handler(call, fields)
-            response = build_response(rop, response_index, 0, value)
-        except Exception as error:
-            if isinstance(error, RopError):
-                code, value = error.code, error.value
-            else:
-                logger.exception("Rop%s failed (user %s)", rop.name, self.session.user.address)
-                code, value = int(ErrorCode.GeneralFailure), None
+            value = await handler(call, request.value)
+            response = build_response(rop, call.response_index, 0, value, columns=call.columns)
+        except RopError as error:
+            code, value = error.code, None
             if code not in rop.success:
                 await self.undo(call)
-            response = build_response(rop, response_index, code, _zero(rop, code) if value is None else value)
-            value = None
+            response = build_response(rop, call.response_index, code, error.value, columns=call.columns)
+        except Exception:
+            logger.exception("Rop%s failed (user %s)", rop.name, self.session.user.address)
+            code, value = int(ErrorCode.GeneralFailure), None
+            await self.undo(call)
+            response = build_response(rop, call.response_index, code)
         self.record.rops.append((rop.name, code))
         return call, response, value
 
     def failed(self, request: RopRequest, code: int) -> bytes:
         """The response of a ROP that was executed but whose answer cannot be sent."""
         self.record.rops[-1] = (request.rop.name, int(code))
-        return build_response(request.rop, _response_index(request), code, _zero(request.rop, code))
+        return build_response(request.rop, request.response_handle_index, code)
 
     async def undo(self, call: Call) -> None:
         """Release what a failed ROP opened, and leave no handle in the slot that its successors will look at."""
@@ -213,25 +209,8 @@ class _Execution:
 
     def append_notifications(self, responses: list[bytes], used: int) -> None:
         """RopNotify for what is queued, as far as it fits, and RopPending for what does not (MS-OXCNOTIF 3.1.5.1)."""
-        if not self.session.event_pending.is_set():
+        if not self.session.has_notifications:
             return
         responses += self.session.take_notifications(self.limit() - used - _PENDING_SIZE)
-        if self.session.event_pending.is_set():
+        if self.session.has_notifications:
             responses.append(build_response(_PENDING, 0, 0, {"session_index": 0}))
-
-
-def _response_index(request: RopRequest) -> int:
-    index: int = request.value.output_handle_index if request.rop.output_handle else request.handle_index
-    return index
-
-
-_ZERO: dict[tuple[int, int], Any] = {}
-
-
-def _zero(rop: Rop, code: int) -> Any:
-    """The fields that follow a failure, all zero or empty: what the layout reads out of zeros."""
-    key = (rop.rop_id, code)
-    if key not in _ZERO:
-        layout = rop.layout(code)
-        _ZERO[key] = None if layout is None else layout.parse(bytes(64), exact=False)
-    return _ZERO[key]

@@ -1,4 +1,4 @@
-"""FastTransfer downloads: a queue of stream pieces, cut into buffers where the protocol allows (MS-OXCFXICS 2.2.4.1)."""
+"""FastTransfer downloads: a queue of stream pieces, cut where the protocol allows (MS-OXCFXICS 2.2.4.1)."""
 
 import asyncio
 from collections import deque
@@ -23,8 +23,8 @@ class BlobPiece:
 
 
 Piece = bytes | memoryview | BlobPiece
-"""Bytes begin at an atom and may be cut between atoms or in a variable-size value; a memoryview and a blob are the inside
-of such a value and may be cut anywhere."""
+"""Bytes begin at an atom and may be cut between atoms or in a variable-size value; a memoryview and a blob are the
+inside of such a value and may be cut anywhere."""
 
 
 class FastTransferSource(ServerObject):
@@ -77,7 +77,7 @@ class FastTransferSource(ServerObject):
                 await self._fetch()
                 continue
             piece = self._pieces[0]
-            if type(piece) is BlobPiece:
+            if isinstance(piece, BlobPiece):
                 await self._load(piece)
                 continue
             size = len(piece)
@@ -85,7 +85,7 @@ class FastTransferSource(ServerObject):
                 self._pieces.popleft()
                 self._cutter = None
             else:
-                size = room if type(piece) is memoryview else self._cut(bytes(piece), room)
+                size = room if isinstance(piece, memoryview) else self._cut(piece, room)
                 if not size:
                     break
                 self._pieces[0] = piece[size:]
@@ -116,7 +116,7 @@ class FastTransferSource(ServerObject):
     def _add(self, batch: Iterable[Piece]) -> None:
         for piece in batch:
             self._pieces.append(piece)
-            self._queued += piece.size if type(piece) is BlobPiece else len(piece)
+            self._queued += piece.size if isinstance(piece, BlobPiece) else len(piece)
 
     async def _next_batch(self) -> Sequence[Piece] | None:
         if self._source is None:

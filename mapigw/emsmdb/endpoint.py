@@ -1,8 +1,9 @@
-"""The mailbox server endpoint: Connect, Execute, NotificationWait, Disconnect (MS-OXCMAPIHTTP 2.2.4, MS-OXCRPC 3.1.4)."""
+"""The mailbox server endpoint: its four request types (MS-OXCMAPIHTTP 2.2.4, MS-OXCRPC 3.1.4)."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import logging
 import time
@@ -165,7 +166,6 @@ class EmsmdbSession:
         self.endpoint = endpoint
         self.session = session
         self.user = session.user
-        self._closed = asyncio.Event()
 
     async def request(self, request_type: str, body: bytes) -> bytes:
         """Answer Execute, NotificationWait or Disconnect. Raises `WireError` for a malformed body."""
@@ -178,7 +178,6 @@ class EmsmdbSession:
 
     async def close(self, *, shutting_down: bool = False) -> None:
         """Release every object; a waiting NotificationWait returns without an event."""
-        self._closed.set()
         await self.session.close()
 
     async def _execute(self, body: bytes) -> bytes:
@@ -219,16 +218,16 @@ class EmsmdbSession:
     async def _notification_wait(self, body: bytes) -> bytes:
         """Wait for an event, for the session's end or for 5 minutes (MS-OXCMAPIHTTP 2.2.4.4)."""
         NOTIFICATION_WAIT_REQUEST.parse(body)
-        pending = self.session.event_pending
-        if not pending.is_set() and not self._closed.is_set():
-            waiters = [asyncio.ensure_future(pending.wait()), asyncio.ensure_future(self._closed.wait())]
-            try:
-                await asyncio.wait(waiters, timeout=self.endpoint.wait_seconds, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                for waiter in waiters:
-                    waiter.cancel()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self.endpoint.wait_seconds):
+                await self.session.event_pending.wait()
         return NOTIFICATION_WAIT_RESPONSE.build(
-            {"status_code": 0, "error_code": 0, "event_pending": int(pending.is_set()), "auxiliary_buffer": b""}
+            {
+                "status_code": 0,
+                "error_code": 0,
+                "event_pending": int(self.session.has_notifications),
+                "auxiliary_buffer": b"",
+            }
         )
 
 

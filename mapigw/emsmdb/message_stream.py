@@ -176,7 +176,7 @@ class MessageStream:
 
 def _recoded(pieces: Iterable[Piece], code_page: int, blobs: FolderBlobStore) -> list[Piece]:
     """The same stream with PtypString values as PtypString8; large values are read whole, as they are converted."""
-    stream = b"".join(blobs.get(piece.digest) if type(piece) is BlobPiece else piece for piece in pieces)
+    stream = b"".join(blobs.get(piece.digest) if isinstance(piece, BlobPiece) else piece for piece in pieces)
     return [recode_strings(stream, code_page)]
 
 

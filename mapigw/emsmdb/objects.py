@@ -5,12 +5,46 @@ Each handler module subclasses `ServerObject` for its own kind (folder, message,
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from mapigw.emsmdb.errors import RopError
+from mapigw.mailbox.folder_properties import (
+    OWN_REPLICA,
+    FolderWriteError,
+    folder_reader,
+    write_folder_properties,
+)
+from mapigw.store.folders import Folder as FolderRow
+from mapigw.wire import tags
+from mapigw.wire.codes import ErrorCode
+from mapigw.wire.entryids import address_book_entry_id, serialized_replid_guid_map
 
 if TYPE_CHECKING:
     from mapigw.directory.model import User
     from mapigw.emsmdb.session import Session
     from mapigw.mailbox.mailboxes import Mailbox
+
+
+MAXIMUM_SUBMIT_KILOBYTES: Final = 153_600
+RESOURCE_FLAGS: Final = 0  # a primary mailbox of a user, not a resource
+
+READ_ONLY_STORE_PROPERTIES: Final = frozenset(
+    {
+        tags.PidTagSerializedReplidGuidMap,
+        tags.PidTagUserEntryId,
+        tags.PidTagMailboxOwnerEntryId,
+        tags.PidTagMailboxOwnerName,
+        tags.PidTagStoreRecordKey,
+        tags.PidTagRecordKey,
+        tags.PidTagMaximumSubmitMessageSize,
+        tags.PidTagContentCount,
+        tags.PidTagMessageSize,
+        tags.PidTagMessageSizeExtended,
+        tags.PidTagCodePageId,
+    }
+)
+"""MS-OXCSTOR 2.2.2.1.1."""
 
 
 class ServerObject:
@@ -25,7 +59,19 @@ class ServerObject:
         """Let go of what the object holds. Called once: on RopRelease, with its logon, or at the session's end."""
 
 
-class Logon(ServerObject):
+class PropertyObject(ServerObject):
+    """An object with properties: a logon, a folder, a message or an attachment (MS-OXCPRPT 1.3)."""
+
+    async def properties(self) -> Mapping[int, Any]:
+        """Every property, by tag; large values as `BlobValue`."""
+        raise NotImplementedError
+
+    async def set_properties(self, values: Mapping[int, Any]) -> list[tuple[int, ErrorCode]]:
+        """Set properties; returns the tags that could not be set, with why. `RopError` where none can be."""
+        raise RopError(ErrorCode.NotImplemented)
+
+
+class Logon(PropertyObject):
     """A logon to one private mailbox (MS-OXCSTOR 1.3.1): the root of every object opened under its LogonId.
 
     ``owner`` is the user whose mailbox it is, who need not be the session's user.
@@ -38,10 +84,79 @@ class Logon(ServerObject):
         self.mailbox = mailbox
         self.owner = owner
 
+    async def properties(self) -> Mapping[int, Any]:
+        """MS-OXCSTOR 2.2.2.1: what clients set, what leads to the special folders, and what the mailbox is.
 
-class Folder(ServerObject):
+        Like Exchange it has no server type name, icons or store state: with a name the status bar of Outlook reads
+        "Connected to" that name.
+        """
+        mailbox = self.mailbox
+        reader = await folder_reader(mailbox)
+        rows = reader.rows
+        size = sum(row.content_size + row.associated_size for row in rows)
+        subtree = next(row for row in rows if row.special == "ipm_subtree")
+        parameters = self.session.parameters
+        return {
+            **reader.identification(),
+            **await mailbox.store_properties(),
+            tags.PidTagSerializedReplidGuidMap: serialized_replid_guid_map({OWN_REPLICA: mailbox.replica_guid}),
+            tags.PidTagUserEntryId: address_book_entry_id(self.session.user.legacy_dn),
+            tags.PidTagMailboxOwnerEntryId: address_book_entry_id(self.owner.legacy_dn),
+            tags.PidTagMailboxOwnerName: self.owner.display_name,
+            tags.PidTagStoreRecordKey: mailbox.guid.bytes_le,
+            tags.PidTagRecordKey: mailbox.guid.bytes_le,
+            tags.PidTagIpmSubtreeEntryId: reader.entry_id(subtree.folder_id),
+            tags.PidTagResourceFlags: RESOURCE_FLAGS,
+            tags.PidTagOutOfOfficeState: False,
+            tags.PidTagMaximumSubmitMessageSize: MAXIMUM_SUBMIT_KILOBYTES,
+            tags.PidTagContentCount: sum(row.content_count for row in rows),
+            tags.PidTagMessageSize: min(size, 0x7FFFFFFF),
+            tags.PidTagMessageSizeExtended: size,
+            tags.PidTagLocaleId: parameters.lcid_string,
+            tags.PidTagSortLocaleId: parameters.lcid_sort,
+            tags.PidTagCodePageId: parameters.default_code_page,
+        }
+
+    async def set_properties(self, values: Mapping[int, Any]) -> list[tuple[int, ErrorCode]]:
+        denied = [(tag, ErrorCode.ComputedValue) for tag in values if tag in READ_ONLY_STORE_PROPERTIES]
+        await self.mailbox.set_store_properties(
+            {tag: value for tag, value in values.items() if tag not in READ_ONLY_STORE_PROPERTIES}
+        )
+        return denied
+
+
+class Folder(PropertyObject):
     """An open folder (MS-OXCFOLD)."""
 
     def __init__(self, logon: Logon, folder_id: int) -> None:
         super().__init__(logon)
         self.folder_id = folder_id
+
+    async def row(self) -> FolderRow:
+        """The folder as it is now. `RopError` ObjectDeleted when it is gone."""
+        row = await self.logon.mailbox.folder(self.folder_id)
+        if row is None:
+            raise RopError(ErrorCode.ObjectDeleted)
+        return row
+
+    async def properties(self) -> Mapping[int, Any]:
+        reader = await folder_reader(self.logon.mailbox)
+        row = next((row for row in reader.rows if row.folder_id == self.folder_id), None)
+        if row is None:
+            raise RopError(ErrorCode.ObjectDeleted)
+        values = reader.properties(row)
+        if row.special == "calendar":
+            # With it a calendar opened from another mailbox loads, then empties in Outlook (80040803-30141506).
+            values.pop(tags.PidTagParentSourceKey, None)
+        return values
+
+    async def set_properties(self, values: Mapping[int, Any]) -> list[tuple[int, ErrorCode]]:
+        problems = await write_folder_properties(self.logon.mailbox, await self.row(), values)
+        return [(tag, _FOLDER_ERRORS[reason]) for tag, reason in problems]
+
+
+_FOLDER_ERRORS: Final = {
+    FolderWriteError.COMPUTED: ErrorCode.ComputedValue,
+    FolderWriteError.DENIED: ErrorCode.AccessDenied,
+    FolderWriteError.NAME_TAKEN: ErrorCode.CollidingNames,
+}

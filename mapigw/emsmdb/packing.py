@@ -6,6 +6,7 @@ The server answers as if the client had sent the last ROP of its buffer again, n
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from construct import Container
@@ -48,10 +49,4 @@ def next_packed(request: RopRequest, value: Mapping[str, Any]) -> RopRequest | N
 
 
 def _changed(request: RopRequest, **fields: Any) -> RopRequest:
-    return RopRequest(
-        rop=request.rop,
-        logon_id=request.logon_id,
-        handle_index=request.handle_index,
-        value=Container({**request.value, **fields}),
-        offset=request.offset,
-    )
+    return replace(request, value=Container({**request.value, **fields}))

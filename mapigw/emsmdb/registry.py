@@ -16,59 +16,51 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from mapigw.emsmdb.errors import RopError
 from mapigw.emsmdb.objects import Logon, ServerObject
 from mapigw.wire.codes import ErrorCode
 
 if TYPE_CHECKING:
     from mapigw.emsmdb.session import Session
-    from mapigw.wire.rops.rop import Rop
+    from mapigw.wire.rop_buffer import RopRequest
 
 Object = TypeVar("Object", bound=ServerObject)
-
-
-class RopError(Exception):
-    """Answers the ROP with ``code`` as ReturnValue.
-
-    ``value`` holds the fields that follow it, for the ROPs whose failure response has any (`Rop.failure`).
-    """
-
-    def __init__(self, code: int, value: Mapping[str, Any] | None = None) -> None:
-        super().__init__(f"0x{code:08X}")
-        self.code = int(code)
-        self.value = value
 
 
 class Call:
     """One ROP being executed: where it stands in its buffer, and the objects it names."""
 
-    __slots__ = ("handle_index", "handles", "logon_id", "opened", "response_index", "rop", "session", "space")
+    __slots__ = (
+        "columns",
+        "handle_index",
+        "handles",
+        "logon_id",
+        "opened",
+        "response_index",
+        "rop",
+        "session",
+        "space",
+    )
 
-    def __init__(
-        self,
-        session: Session,
-        rop: Rop,
-        logon_id: int,
-        handle_index: int,
-        response_index: int,
-        handles: list[int],
-        space: int,
-    ) -> None:
+    def __init__(self, session: Session, request: RopRequest, handles: list[int], space: int) -> None:
         self.session = session
-        self.rop = rop
-        self.logon_id = logon_id
-        self.handle_index = handle_index
+        self.rop = request.rop
+        self.logon_id = request.logon_id
+        self.handle_index = request.handle_index
         """The index of the input handle; for RopLogon, which has none, that of the output handle."""
-        self.response_index = response_index
-        """The index in the response: the output handle index, a ResponseHandleIndex, or the input handle's."""
+        self.response_index = request.response_handle_index
+        """The index in the response: the output handle's, a ResponseHandleIndex, or the input handle's."""
         self.handles = handles
         """The Server object handle table of the buffer, as it stands after the ROPs before this one."""
         self.space = space
         """Bytes still free in the output ROP buffer for this ROP's whole response, its header included."""
         self.opened: list[int] = []
         """The handles this ROP has opened."""
+        self.columns: Sequence[int] | None = None
+        """To be set by a handler whose response has rows as lists of cells: their property tags."""
 
     def object(self, kind: type[Object]) -> Object:
         """The object at the input handle index.

@@ -7,8 +7,8 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mapigw.emsmdb.errors import RopError
 from mapigw.emsmdb.objects import Logon, ServerObject
-from mapigw.emsmdb.registry import RopError
 from mapigw.wire.codes import ErrorCode
 
 if TYPE_CHECKING:
@@ -52,8 +52,8 @@ class Session:
         self._next_handle = 1
         self._notifications: deque[bytes] = deque()
         self.event_pending = asyncio.Event()
-        """Set while notifications are queued. NotificationWait waits for this level, so that none is lost between
-        its arrival and its wait, and none counted twice."""
+        """Set while notifications are queued, and for good when the session is closed. NotificationWait waits for this
+        level, so that none is lost between its arrival and its wait, and none counted twice."""
 
     # Handles are never reused, so every number below the next one that is not open has been released.
 
@@ -97,12 +97,18 @@ class Session:
         await released.close()
 
     async def close(self) -> None:
-        """Release everything. Idempotent."""
+        """Release everything and end a NotificationWait. Idempotent."""
         self.logons.clear()
         while self._objects:
             _, released = self._objects.popitem()
             await released.close()
         self._notifications.clear()
+        self.event_pending.set()
+
+    @property
+    def has_notifications(self) -> bool:
+        """Whether anything is queued for the next Execute."""
+        return bool(self._notifications)
 
     def notify(self, response: bytes) -> None:
         """Queue one built RopNotify response for the next Execute and wake the NotificationWait."""

@@ -8,10 +8,13 @@ from enum import IntEnum, IntFlag
 from typing import Any, Final
 
 from mapigw.emsmdb.download import FastTransferSource, Piece, PreparedSource
+from mapigw.emsmdb.errors import RopError
 from mapigw.emsmdb.message_stream import MessageStream, StreamOptions, progress_total
 from mapigw.emsmdb.objects import Folder, Logon
-from mapigw.emsmdb.registry import Call, RopError, handles
-from mapigw.mailbox.folder_properties import FolderReader, counter_of, object_id_value
+from mapigw.emsmdb.registry import Call, handles
+from mapigw.mailbox.folder_properties import OWN_REPLICA, FolderReader
+from mapigw.mailbox.messages import candidate
+from mapigw.mailbox.restrictions import decoded_strings, matches
 from mapigw.mailbox.synchronization import (
     ContentsChanges,
     SyncState,
@@ -33,12 +36,14 @@ from mapigw.wire.fasttransfer import (
     MetaTagCnsetSeenFAI,
     MetaTagIdsetDeleted,
     MetaTagIdsetGiven,
+    MetaTagIdsetNoLongerInScope,
     MetaTagIdsetRead,
     MetaTagIdsetUnread,
     push_property,
 )
 from mapigw.wire.fasttransfer_strings import recoded
 from mapigw.wire.globset import CounterSet, IdSet
+from mapigw.wire.primitives import ObjectId
 from mapigw.wire.properties import MULTIPLE, property_type
 from mapigw.wire.xid import Xid
 
@@ -46,8 +51,8 @@ log = logging.getLogger("mapigw.sync")
 
 STATE_LIMIT: Final = 1 << 24  # bytes of one ICS state property that a client may upload
 BATCH_MESSAGES: Final = 100
+LOCAL_IDS_MAXIMUM: Final = 1 << 20  # of one request; Outlook asks for 65,536
 BATCH_BYTES: Final = 1 << 19
-OWN_REPLICA: Final = 1  # the ReplId of the mailbox's own replica
 
 
 class SynchronizationType(IntEnum):
@@ -131,13 +136,13 @@ class SyncDownload(FastTransferSource):
         if field is None:
             raise RopError(ErrorCode.InvalidParameter)
         if self.started or self._upload is not None:
-            raise RopError(ErrorCode.CallFailed)
+            raise RopError(ErrorCode.GeneralFailure)
         self._upload = field, bytearray()
 
     def upload_continue(self, data: bytes) -> None:
         self._usable()
         if self._upload is None:
-            raise RopError(ErrorCode.CallFailed)
+            raise RopError(ErrorCode.NotInitialized)
         if len(self._upload[1]) + len(data) > STATE_LIMIT:
             self._failed = ErrorCode.RpcFormat
             raise RopError(ErrorCode.RpcFormat)
@@ -146,7 +151,7 @@ class SyncDownload(FastTransferSource):
     def upload_end(self) -> None:
         self._usable()
         if self._upload is None:
-            raise RopError(ErrorCode.CallFailed)
+            raise RopError(ErrorCode.NotInitialized)
         (field, data), self._upload = self._upload, None
         try:
             idset = IdSet.parse_replguid(bytes(data))
@@ -211,6 +216,7 @@ class ContentsDownload(SyncDownload):
         )
         mailbox = logon.mailbox
         self._stream = MessageStream(options, mailbox.replica_guid, mailbox.database.blobs)
+        self._restriction = request.restriction_data
         self._sent = 0
 
     def steps_done(self) -> int:
@@ -234,21 +240,33 @@ class ContentsDownload(SyncDownload):
             yield [_progress(changes.changed)]
         for batch in _batches(changes.changed):
             rows = await mailbox.messages_for_sync(self.folder_id, [change.message_id for change in batch])
-            pieces = await asyncio.to_thread(self._pieces, rows)
+            if self._restriction is not None:
+                rows = await asyncio.to_thread(self._in_scope, rows, changes)
+            pieces = await asyncio.to_thread(self._message_pieces, rows)
             for row in rows:
                 self._note(row)
             self._sent += len(batch)
             yield pieces
         yield [self._end(changes)]
 
-    def _pieces(self, rows: Sequence[SyncRow]) -> list[Piece]:
+    def _in_scope(self, rows: Sequence[SyncRow], changes: ContentsChanges) -> list[SyncRow]:
+        """Those rows that the restriction lets through; what the client holds of the others left the scope."""
+        kept = []
+        for row in rows:
+            if matches(self._restriction, candidate(row)):
+                kept.append(row)
+            elif row.message_id in self._state.idset_given:
+                changes.no_longer_in_scope.add(row.message_id)
+        return kept
+
+    def _message_pieces(self, rows: Sequence[SyncRow]) -> list[Piece]:
         pieces: list[Piece] = []
         for row in rows:
             try:
                 pieces += self._stream.pieces(row)
             except (MissingBlobError, WireError, struct.error) as error:
                 # One damaged message must not end the stream: Outlook would stop synchronizing the folder.
-                log.error(  # noqa: TRY400
+                log.error(
                     "message %d of mailbox %s cannot be read and is left out of a synchronization: %s",
                     row.message_id,
                     self.logon.mailbox.guid,
@@ -265,10 +283,13 @@ class ContentsDownload(SyncDownload):
         """Deletions, read states and the final state, whose change numbers collapse to one range."""
         state, flags = self._state, self.flags
         out = bytearray()
-        if changes.deleted:
+        gone = changes.no_longer_in_scope
+        if flags & (SynchronizationFlags.NO_DELETIONS | SynchronizationFlags.IGNORE_NO_LONGER_IN_SCOPE):
+            gone = CounterSet()
+        if changes.deleted or gone:
             out += MARKER_BYTES[Marker.IncrSyncDel]
-            out += self._id_list((MetaTagIdsetDeleted, changes.deleted))
-            state.idset_given = state.idset_given.difference(changes.deleted)
+            out += self._id_list((MetaTagIdsetDeleted, changes.deleted), (MetaTagIdsetNoLongerInScope, gone))
+            state.idset_given = state.idset_given.difference(changes.deleted).difference(gone)
         if changes.read or changes.unread:
             out += MARKER_BYTES[Marker.IncrSyncRead]
             out += self._id_list((MetaTagIdsetRead, changes.read), (MetaTagIdsetUnread, changes.unread))
@@ -319,12 +340,12 @@ class HierarchyDownload(SyncDownload):
         header: dict[int, Any] = {}
         parent_key = values.pop(tags.PidTagParentSourceKey)
         folder_id, parent_id = values.pop(tags.PidTagFolderId), values.pop(tags.PidTagParentFolderId)
-        below_root = parent_id == object_id_value(self.folder_id)
+        below_root = parent_id == ObjectId(OWN_REPLICA, self.folder_id).to_integer()
         header[tags.PidTagParentSourceKey] = b"" if below_root else parent_key
         for tag in _FOLDER_HEADER:
             header[tag] = values.pop(tag)
         if self.flags & SynchronizationFlags.NO_FOREIGN_IDENTIFIERS:
-            header[tags.PidTagSourceKey] = Xid.gid(replica, counter_of(folder_id)).build()
+            header[tags.PidTagSourceKey] = Xid.gid(replica, ObjectId.from_integer(folder_id).counter).build()
         if self.extra & ExtraFlags.EID:
             header[tags.PidTagFolderId] = folder_id
         if self.extra & ExtraFlags.EID or self.flags & SynchronizationFlags.NO_FOREIGN_IDENTIFIERS:
@@ -394,8 +415,9 @@ async def synchronization_configure(call: Call, request: Any) -> dict[str, Any]:
         kind = HierarchyDownload
     else:
         raise RopError(ErrorCode.InvalidParameter)
-    if request.restriction_data:
-        raise RopError(ErrorCode.TooComplex)  # restricted scopes are not supported yet: better none than too many
+    if request.restriction_data is not None:
+        parameters = call.session.parameters
+        request.restriction_data = decoded_strings(request.restriction_data, parameters.default_code_page)
     if await folder.logon.mailbox.folder(folder.folder_id) is None:
         raise RopError(ErrorCode.ObjectDeleted)
     unicode = flags & SynchronizationFlags.UNICODE or request.send_options & SendOptions.FORCE_UNICODE
@@ -431,3 +453,13 @@ async def get_transfer_state(call: Call, request: Any) -> dict[str, Any]:
     context = call.object(SyncDownload)
     call.open(request, PreparedSource(context.logon, context.state_stream()))
     return {}
+
+
+@handles("GetLocalReplicaIds")
+async def get_local_replica_ids(call: Call, request: Any) -> dict[str, Any]:
+    """MS-OXCFXICS 2.2.3.2.4.7: ids for what a client makes offline. The 48-bit space never runs dry."""
+    mailbox = call.object(Logon).mailbox
+    if not 0 < request.id_count <= LOCAL_IDS_MAXIMUM:
+        raise RopError(ErrorCode.InvalidParameter)
+    first = await mailbox.reserve_ids(request.id_count)
+    return {"repl_guid": mailbox.replica_guid, "global_count": first}

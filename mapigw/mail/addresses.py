@@ -19,6 +19,10 @@ RECIPIENT_CC: Final = 2
 RECIPIENT_BCC: Final = 3
 _MAIL_USER: Final = 6  # PidTagObjectType
 
+# A recipient has to fit in the 16-bit sizes of recipient rows.
+MAX_NAME: Final = 256
+MAX_EMAIL: Final = 1024
+
 SENDER: Final = (
     tags.PidTagSenderName,
     tags.PidTagSenderAddressType,
@@ -64,10 +68,8 @@ class Address:
         return f"{_SMTP}:{self.email}".upper().encode("utf-8", "replace") + b"\0"
 
 
-MAX_ADDRESSES: Final = 20_000
-
 _TEXT: Final = r'(?P<angle><[^<>]*>)|(?P<comment>\()|(?P<mark>[,;:])|(?P<text>[^"<(,;:]+|.)'
-_TOKEN: Final = re.compile(rf'(?P<quoted>"(?:[^"\\]|\\.)*(?:"|\Z))|{_TEXT}', re.DOTALL)
+_TOKEN: Final = re.compile(rf'(?P<quoted>"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z))|{_TEXT}', re.DOTALL)
 _UNQUOTED_TOKEN: Final = re.compile(_TEXT, re.DOTALL)
 _COMMENT: Final = re.compile(r"[^()\\]+|\\.|.", re.DOTALL)
 _QUOTED_PAIR: Final = re.compile(r"\\(.)", re.DOTALL)
@@ -113,8 +115,8 @@ class _Item:
 
 
 def _address(name: str, email: str) -> Address:
-    name = name.strip("'") or name
-    return Address(name or email, email or name)
+    name = (name.strip("'") or name)[:MAX_NAME]
+    return Address(name or email[:MAX_NAME], (email or name)[:MAX_EMAIL])
 
 
 def parse_addresses(value: str) -> list[Address]:
@@ -143,7 +145,7 @@ def parse_addresses(value: str) -> list[Address]:
     item = _Item()
     pattern = _TOKEN
     position = 0
-    while position < len(value) and len(found) < MAX_ADDRESSES:
+    while position < len(value):
         token = pattern.match(value, position)
         if token is None:
             break

@@ -174,7 +174,7 @@ def decode_base64(data: bytes) -> bytes:
         return binascii.a2b_base64(digits + b"=" * (-len(digits) % 4))
 
 
-_PARAMETER: Final = re.compile(r';\s*([^\s=;"]+)\s*=\s*("(?:[^"\\]|\\.)*(?:"|\Z)|[^;]*)', re.DOTALL)
+_PARAMETER: Final = re.compile(r';\s*([^\s=;"]+)\s*=\s*("[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)|[^;]*)', re.DOTALL)
 _ESCAPE: Final = re.compile(r"\\(.)", re.DOTALL)
 _SECTION: Final = re.compile(r"(.+?)(?:\*(\d{1,4}))?(\*)?")
 _MAX_PARAMETERS: Final = 1000

@@ -35,7 +35,6 @@ from mapigw.wire.fasttransfer import (
 )
 from mapigw.wire.message import Attachment, Message, Properties
 from mapigw.wire.properties import (
-    NAMED_PROPERTY_MINIMUM,
     NamedTag,
     PropertyKey,
     PropertyName,
@@ -103,7 +102,7 @@ def encode(message: Message, ids: Mapping[PropertyName, int]) -> Content:
     )
 
 
-def encode_properties(properties: Properties, names: Mapping[int, PropertyName]) -> tuple[bytes, bytes]:
+def encode_properties(properties: Mapping[int, Any], names: Mapping[int, PropertyName]) -> tuple[bytes, bytes]:
     """A property list and its index with every value inline, as folders and the store itself keep theirs.
 
     Named properties are keyed by the mailbox's tags; ``names`` gives the names of their ids.
@@ -122,7 +121,7 @@ class _Encoder:
         self.uses: list[tuple[bytes, int]] = []
         self.saved = 0  # bytes that placeholders are shorter than their values
 
-    def indexed(self, properties: Properties) -> tuple[bytes, bytes]:
+    def indexed(self, properties: Mapping[Any, Any]) -> tuple[bytes, bytes]:
         out = bytearray()
         index = bytearray()
         for key, value in properties.items():

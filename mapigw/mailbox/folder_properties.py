@@ -3,20 +3,31 @@
 The same values for every way of reading them: RopGetProperties, hierarchy tables and hierarchy synchronization.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
+from enum import Enum
 from typing import Any, Final
 
 from mapigw.mailbox import content
-from mapigw.mailbox.mailboxes import Mailbox
+from mapigw.mailbox.mailboxes import FolderExistsError, Mailbox
 from mapigw.mailbox.special_folders import ADDITIONAL_REN_ENTRY_IDS, ENTRY_ID_PROPERTIES
 from mapigw.store.folders import Folder
 from mapigw.wire import tags
 from mapigw.wire.entryids import folder_entry_id
+from mapigw.wire.primitives import ObjectId
 from mapigw.wire.xid import PredecessorChangeList, Xid
 
+OWN_REPLICA: Final = 1  # the ReplId of the mailbox's own replica, in every id it gives out
 OWNER_RIGHTS: Final = 0x7FB  # MS-OXCPERM 2.2.7: all member rights, as Exchange answers for an owner
 OWNER_ACCESS: Final = 0x3F  # MS-OXCPRPT 2.2.1.1: all of its bits
 _ALWAYS_HAVE_SUBFOLDERS: Final = frozenset({"root", "ipm_subtree"})
+
+
+class FolderWriteError(Enum):
+    """Why a folder's property could not be set."""
+
+    COMPUTED = "computed by the server"
+    DENIED = "a special folder keeps its name"
+    NAME_TAKEN = "a sibling has the name"
 
 
 class FolderReader:
@@ -27,9 +38,10 @@ class FolderReader:
 
     def __init__(self, mailbox: Mailbox, rows: Collection[Folder]) -> None:
         self._mailbox = mailbox
+        self.rows = rows
         self._special_ids = {row.special: row.folder_id for row in rows if row.special}
         self._with_children = {row.parent_id for row in rows}
-        self._inbox = next(row for row in rows if row.special == "inbox")
+        self.inbox = next(row for row in rows if row.special == "inbox")
 
     def entry_id(self, folder_id: int) -> bytes:
         return folder_entry_id(self._mailbox.guid, self._mailbox.replica_guid, folder_id)
@@ -38,15 +50,17 @@ class FolderReader:
         """What clients set, and for the special folders what leads to them (MS-OXOSFLD 2.2)."""
         if folder.special not in {"root", "inbox"}:
             return content.decode_properties(folder.properties, folder.properties_index)
-        # The identification properties are the Inbox's: a client reads and writes them on either (MS-OXOSFLD 2.2.4).
-        values = self._identification()
-        values.update(content.decode_properties(self._inbox.properties, self._inbox.properties_index))
-        if folder.special == "root":
-            own = content.decode_properties(folder.properties, folder.properties_index)
-            values = {tag: value for tag, value in values.items() if tag in IDENTIFICATION_PROPERTIES} | own
-        return values
+        return self.identification() | content.decode_properties(folder.properties, folder.properties_index)
 
-    def _identification(self) -> dict[int, Any]:
+    def identification(self) -> dict[int, Any]:
+        """What leads to the special folders: the same bytes wherever it is read.
+
+        The properties are the Inbox's (MS-OXOSFLD 2.2.4); what a client wrote there wins over what the server fills in.
+        """
+        written = content.decode_properties(self.inbox.properties, self.inbox.properties_index)
+        return self._filled_in() | {tag: value for tag, value in written.items() if tag in IDENTIFICATION_PROPERTIES}
+
+    def _filled_in(self) -> dict[int, Any]:
         ids = self._special_ids
         values: dict[int, Any] = {tag: self.entry_id(ids[key]) for tag, key in ENTRY_ID_PROPERTIES.items()}
         values[tags.PidTagAdditionalRenEntryIds] = [self.entry_id(ids[key]) for key in ADDITIONAL_REN_ENTRY_IDS]
@@ -64,8 +78,8 @@ class FolderReader:
             {
                 tags.PidTagDisplayName: folder.name,
                 tags.PidTagFolderType: folder.folder_type,
-                tags.PidTagFolderId: object_id_value(folder.folder_id),
-                tags.PidTagParentFolderId: object_id_value(parent_id),
+                tags.PidTagFolderId: _own_id(folder.folder_id),
+                tags.PidTagParentFolderId: _own_id(parent_id),
                 tags.PidTagEntryId: self.entry_id(folder.folder_id),
                 tags.PidTagParentEntryId: self.entry_id(parent_id),
                 tags.PidTagRecordKey: self.entry_id(folder.folder_id),
@@ -76,7 +90,7 @@ class FolderReader:
                 tags.PidTagChangeKey: folder.change_key or change_key.build(),
                 tags.PidTagPredecessorChangeList: folder.predecessor_change_list
                 or PredecessorChangeList([change_key]).build(),
-                tags.PidTagChangeNumber: object_id_value(folder.change_number),
+                tags.PidTagChangeNumber: _own_id(folder.change_number),
                 tags.PidTagCreationTime: folder.created,
                 tags.PidTagLastModificationTime: folder.modified,
                 tags.PidTagLocalCommitTime: folder.modified,
@@ -102,16 +116,102 @@ class FolderReader:
         return folder.folder_id in self._with_children or folder.special in _ALWAYS_HAVE_SUBFOLDERS
 
 
-def object_id_value(counter: int) -> int:
-    """A FolderId, MessageId or change number of the mailbox's own replica as a PtypInteger64 (MS-OXCDATA 2.2.1)."""
-    return int.from_bytes(b"\1\0" + counter.to_bytes(6, "big"), "little", signed=True)
+async def folder_reader(mailbox: Mailbox) -> FolderReader:
+    """A reader of the mailbox as it is now."""
+    return FolderReader(mailbox, await mailbox.folders())
 
 
-def counter_of(value: int) -> int:
-    """The counter in the PtypInteger64 of an id."""
-    return int.from_bytes((value & 0xFFFFFFFFFFFFFFFF).to_bytes(8, "little")[2:], "big")
+async def write_folder_properties(
+    mailbox: Mailbox, folder: Folder, values: Mapping[int, Any]
+) -> list[tuple[int, FolderWriteError]]:
+    """Set what can be set on a folder; returns the tags that could not be, with why (MS-OXCFOLD 2.2.2.2).
+
+    Identification properties of the root folder are the Inbox's (MS-OXOSFLD 2.2.4).
+    """
+    problems: list[tuple[int, FolderWriteError]] = []
+    own: dict[int, Any] = {}
+    inbox: dict[int, Any] = {}
+    for tag, value in values.items():
+        if tag in READ_ONLY_PROPERTIES:
+            problems.append((tag, FolderWriteError.COMPUTED))
+        elif tag == tags.PidTagDisplayName and folder.special:
+            problems.append((tag, FolderWriteError.DENIED))
+        elif tag in IDENTIFICATION_PROPERTIES and folder.special in {"root", "inbox"}:
+            inbox[tag] = value
+        else:
+            own[tag] = value
+    if tags.PidTagAdditionalRenEntryIds in inbox:
+        reader = await folder_reader(mailbox)
+        known = reader.stored(reader.inbox)[tags.PidTagAdditionalRenEntryIds]
+        inbox[tags.PidTagAdditionalRenEntryIds] = merged(known, inbox[tags.PidTagAdditionalRenEntryIds])
+    if inbox:
+        target = folder if folder.special == "inbox" else await mailbox.special_folder("inbox")
+        await mailbox.set_folder_properties(target.folder_id, inbox)
+    if own:
+        try:
+            await mailbox.set_folder_properties(folder.folder_id, own)
+        except FolderExistsError:
+            problems.append((tags.PidTagDisplayName, FolderWriteError.NAME_TAKEN))
+            del own[tags.PidTagDisplayName]
+            if own:
+                await mailbox.set_folder_properties(folder.folder_id, own)
+    return problems
+
+
+def merged(known: Sequence[bytes], written: Sequence[bytes]) -> list[bytes]:
+    """PidTagAdditionalRenEntryIds after a client wrote it: Outlook leaves slots empty and stops after the fourth.
+
+    What it leaves out stays, else the Junk E-mail folder is lost.
+    """
+    length = max(len(known), len(written))
+    return [
+        (written[slot] if slot < len(written) else b"") or (known[slot] if slot < len(known) else b"")
+        for slot in range(length)
+    ]
+
+
+def _own_id(counter: int) -> int:
+    return ObjectId(OWN_REPLICA, counter).to_integer()
 
 
 IDENTIFICATION_PROPERTIES: Final = frozenset(
-    {*ENTRY_ID_PROPERTIES, tags.PidTagAdditionalRenEntryIds, tags.PidTagAdditionalRenEntryIdsEx, tags.PidTagFreeBusyEntryIds}
+    {
+        *ENTRY_ID_PROPERTIES,
+        tags.PidTagAdditionalRenEntryIds,
+        tags.PidTagAdditionalRenEntryIdsEx,
+        tags.PidTagFreeBusyEntryIds,
+    }
+)
+
+READ_ONLY_PROPERTIES: Final = frozenset(
+    {
+        tags.PidTagFolderType,
+        tags.PidTagFolderId,
+        tags.PidTagParentFolderId,
+        tags.PidTagEntryId,
+        tags.PidTagParentEntryId,
+        tags.PidTagRecordKey,
+        tags.PidTagStoreRecordKey,
+        tags.PidTagObjectType,
+        tags.PidTagSourceKey,
+        tags.PidTagParentSourceKey,
+        tags.PidTagChangeKey,
+        tags.PidTagPredecessorChangeList,
+        tags.PidTagChangeNumber,
+        tags.PidTagCreationTime,
+        tags.PidTagLastModificationTime,
+        tags.PidTagLocalCommitTime,
+        tags.PidTagLocalCommitTimeMax,
+        tags.PidTagContentCount,
+        tags.PidTagContentUnreadCount,
+        tags.PidTagAssociatedContentCount,
+        tags.PidTagDeletedCountTotal,
+        tags.PidTagMessageSize,
+        tags.PidTagMessageSizeExtended,
+        tags.PidTagSubfolders,
+        tags.PidTagAccess,
+        tags.PidTagAccessLevel,
+        tags.PidTagRights,
+        tags.PidTagHierarchyChangeNumber,
+    }
 )

@@ -12,6 +12,7 @@ from mapigw.mailbox.clock import now
 from mapigw.mailbox.content import Content
 from mapigw.mailbox.messages import complete, row_of
 from mapigw.store import folders, mailboxes, messages
+from mapigw.store.blobs import digest_of
 from mapigw.store.database import Database
 from mapigw.store.folders import Folder
 from mapigw.store.mailboxes import FIRST_NAMED_PROPERTY, LAST_NAMED_PROPERTY, MailboxRow, ReceiveFolder
@@ -116,7 +117,7 @@ class Mailbox:
             await folders.insert_folders(connection, self.mailbox_id, [folder])
         return folder
 
-    async def set_folder_properties(self, folder_id: int, values: Properties) -> None:
+    async def set_folder_properties(self, folder_id: int, values: Mapping[int, Any]) -> None:
         """Set properties of a folder; named ones are keyed by the mailbox's ids. One change number for all.
 
         Raises `NotFoundError`, `FolderExistsError` (a rename).
@@ -137,7 +138,7 @@ class Mailbox:
                 elif tag == tags.PidTagContainerClass:
                     changes["container_class"] = value
                 else:
-                    stored[tag] = value
+                    stored = _replaced(stored, tag, value)
             properties, index = self._encode_with_names(stored)
             await folders.update_folder(
                 connection,
@@ -158,17 +159,16 @@ class Mailbox:
         async with self.database.read() as connection:
             return content.decode_properties(*await mailboxes.select_properties(connection, self.mailbox_id))
 
-    async def set_store_properties(self, values: Properties) -> None:
+    async def set_store_properties(self, values: Mapping[int, Any]) -> None:
         async with self.database.write() as connection:
-            stored: Properties = dict(
-                content.decode_properties(*await mailboxes.select_properties(connection, self.mailbox_id))
-            )
-            stored.update(values)
+            stored = content.decode_properties(*await mailboxes.select_properties(connection, self.mailbox_id))
+            for tag, value in values.items():
+                stored = _replaced(stored, tag, value)
             await mailboxes.update_properties(connection, self.mailbox_id, *self._encode_with_names(stored))
 
-    def _encode_with_names(self, properties: Mapping[Any, Any]) -> tuple[bytes, bytes]:
+    def _encode_with_names(self, properties: Mapping[int, Any]) -> tuple[bytes, bytes]:
         """Encode properties whose named tags are already the mailbox's ids (known since the client asked for them)."""
-        return content.encode_properties(dict(properties), self._names)
+        return content.encode_properties(properties, self._names)
 
     async def receive_folders(self) -> list[ReceiveFolder]:
         async with self.database.read() as connection:
@@ -184,7 +184,10 @@ class Mailbox:
     # Named properties
 
     async def property_ids(self, names: Iterable[PropertyName], *, create: bool) -> Mapping[PropertyName, int]:
-        """Ids of the names that have one; with ``create`` the others get theirs. Raises `NamedPropertiesExhaustedError`."""
+        """Ids of the names that have one; with ``create`` the others get theirs.
+
+        Raises `NamedPropertiesExhaustedError`.
+        """
         wanted = set(names)
         if not wanted <= self._ids.keys():
             await self._refresh_names()
@@ -346,12 +349,17 @@ def _prepare(items: Sequence[NewMessage], ids: Mapping[PropertyName, int], momen
         encoded = content.encode(Message(stored, item.message.recipients, item.message.attachments), ids)
         entry = _Prepared(encoded, stored, columns, item.mime, False, encoded.blobs, encoded.blob_uses)
         if item.mime is not None and len(item.mime) > MIME_INLINE_LIMIT:
-            digest = content.digest_of(item.mime)
+            digest = digest_of(item.mime)
             entry.mime, entry.mime_is_digest = digest, True
             entry.blobs[digest] = item.mime
             entry.blob_uses.append((digest, len(item.mime)))
         prepared.append(entry)
     return prepared
+
+
+def _replaced(stored: Mapping[int, Any], tag: int, value: Any) -> dict[int, Any]:
+    """``stored`` with the property set; one of the same id and another type gives way."""
+    return {other: kept for other, kept in stored.items() if other >> 16 != tag >> 16} | {tag: value}
 
 
 def _named(siblings: Iterable[Folder], name: str) -> Folder | None:

@@ -4,8 +4,9 @@ import os
 from collections.abc import Mapping
 from typing import Any, Final
 
-from mapigw.mailbox.content import Content
-from mapigw.store.messages import MessageRow
+from mapigw.mailbox.content import Content, decode_children, decode_properties
+from mapigw.mailbox.restrictions import Candidate
+from mapigw.store.messages import MessageRow, SyncRow
 from mapigw.wire import tags
 from mapigw.wire.message import Message, Properties
 
@@ -126,3 +127,14 @@ def message_flags(row: Any) -> int:
     if row.is_associated:
         flags |= MESSAGE_FLAG_ASSOCIATED
     return flags
+
+
+def candidate(row: SyncRow) -> Candidate:
+    """A message as restrictions see it."""
+    values = decode_properties(row.properties, row.properties_index)
+    values[tags.PidTagMessageFlags] = message_flags(row)
+    values[tags.PidTagMessageSize] = row.size
+    values[tags.PidTagLastModificationTime] = row.modified
+    values[tags.PidTagAssociated] = row.is_associated
+    children = decode_children(row.children, row.children_index)
+    return Candidate(values, children.recipients, [item.properties for item in children.attachments])

@@ -38,6 +38,8 @@ class ContentsChanges:
     deleted: CounterSet
     read: CounterSet
     unread: CounterSet
+    no_longer_in_scope: CounterSet = field(default_factory=CounterSet)
+    """Filled while the changed messages are held against a restriction."""
 
 
 @dataclass(slots=True)
@@ -98,9 +100,7 @@ async def contents_changes(
     return ContentsChanges(last, changed, deleted, read, unread)
 
 
-async def hierarchy_changes(
-    mailbox: Mailbox, root_id: int, state: SyncState, *, deletions: bool
-) -> HierarchyChanges:
+async def hierarchy_changes(mailbox: Mailbox, root_id: int, state: SyncState, *, deletions: bool) -> HierarchyChanges:
     """The differences of the folders below ``root_id``, which is not itself part of the hierarchy."""
     mailbox_id = mailbox.mailbox_id
     deleted = CounterSet()

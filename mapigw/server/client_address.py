@@ -7,7 +7,8 @@ from aiohttp.web import BaseRequest
 
 from mapigw.server.config import Network
 
-_KEY = "mapigw.client_address"
+KEY = "client_address"
+"""Where a request keeps its client's address once it has been found out."""
 
 
 class TrustedProxies:
@@ -22,9 +23,9 @@ class TrustedProxies:
         X-Forwarded-For grows to the right, each proxy adding its peer, so the rightmost address that is not a trusted
         proxy is the last one somebody trustworthy has seen; what stands left of it is only the client's word.
         """
-        known = request.get(_KEY)
+        known = request.get(KEY)
         if known is None:
-            known = request[_KEY] = self._client_address(request)
+            known = request[KEY] = self._client_address(request)
         return str(known)
 
     def scheme(self, request: BaseRequest) -> str:

@@ -101,10 +101,10 @@ class Log(_Table):
 
 
 class Limits(_Table):
-    request_body: int = Field(default=64 * 1024 * 1024, ge=64 * 1024)
-    """Bytes of the largest request body that a MAPI endpoint reads."""
-    sessions_per_user: int = Field(default=128, ge=1)
-    """Session contexts that a user may hold at once; beyond it the one idle for longest is closed."""
+    request_body: int = Field(default=512 * 1024, ge=64 * 1024)
+    """Bytes of the largest request body that is read."""
+    sessions_per_user: int = Field(default=64, ge=1)
+    """Session contexts that a user may hold at once on an endpoint; one more ends the one idle for longest."""
 
 
 class Settings(BaseSettings):

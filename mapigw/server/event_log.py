@@ -19,9 +19,9 @@ from mapigw.server.log_file import LogFile
 
 
 class EventLog:
-    """Writes events into ``file``; all methods belong to the event loop's thread, except the handler's."""
+    """Writes events into ``file``, from any thread; without a file it keeps quiet."""
 
-    def __init__(self, file: LogFile) -> None:
+    def __init__(self, file: LogFile | None) -> None:
         self._file = file
 
     def execute(self, record: ExecuteRecord) -> None:
@@ -39,7 +39,15 @@ class EventLog:
     def refused(self, client: str, method: str, path: str) -> None:
         self._write("refused", {"client": client, "method": method, "path": path})
 
+    def message(self, record: logging.LogRecord) -> None:
+        fields = {"level": record.levelname.lower(), "logger": record.name, "text": record.getMessage()}
+        if record.exc_info and record.exc_info[1]:
+            fields["traceback"] = "".join(traceback.format_exception(record.exc_info[1]))
+        self._write("message", fields, record.created)
+
     def _write(self, event: str, fields: dict[str, Any], at: float | None = None) -> None:
+        if self._file is None:
+            return
         moment = datetime.fromtimestamp(time.time() if at is None else at, UTC).isoformat(timespec="milliseconds")
         line = {"time": moment, "event": event, **fields}
         self._file.write(json.dumps(line, separators=(",", ":"), default=str).encode() + b"\n")
@@ -53,7 +61,4 @@ class EventLogHandler(logging.Handler):
         self._log = log
 
     def emit(self, record: logging.LogRecord) -> None:
-        fields = {"level": record.levelname.lower(), "logger": record.name, "text": record.getMessage()}
-        if record.exc_info and record.exc_info[1]:
-            fields["traceback"] = "".join(traceback.format_exception(record.exc_info[1]))
-        self._log._write("message", fields, record.created)
+        self._log.message(record)

@@ -56,14 +56,17 @@ def load_certificate(context: ssl.SSLContext, certificate: Path, key: Path | Non
 def self_signed_certificate(folder: Path, names: Iterable[str]) -> tuple[Path, Path]:
     """The certificate and key in ``folder``, made for ``names`` and localhost if there is none. Blocks.
 
-    An existing one is kept whatever its names: clients were told to trust it. Raises OSError.
+    An existing one is kept whatever its names: clients were told to trust it. Raises `CertificateError`.
     """
     certificate, key = folder / "certificate.pem", folder / "key.pem"
     if not (certificate.exists() and key.exists()):
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         certificate_pem, key_pem = _make(list(dict.fromkeys([*names, "localhost", "127.0.0.1", "::1"])))
-        _write(key, key_pem)
-        _write(certificate, certificate_pem)
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            _write(key, key_pem)
+            _write(certificate, certificate_pem)
+        except OSError as error:
+            raise CertificateError(f"{error.filename}: {error.strerror}") from None
     return certificate, key
 
 
@@ -97,7 +100,11 @@ def _general_name(name: str) -> x509.GeneralName:
     try:
         return x509.IPAddress(ip_address(name))
     except ValueError:
+        pass
+    try:
         return x509.DNSName(name.encode("idna").decode("ascii"))
+    except UnicodeError:
+        raise CertificateError(f"{name!r} is not a host name for the certificate") from None
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -59,11 +59,13 @@ async def load(connection: Connection) -> tuple[list[UserRow], list[AliasRow]]:
         .order_by(user.c.address)
     )
     async for partition in rows.partitions(_PARTITION):
-        users.extend(UserRow(row[0], row[1], UUID(bytes_le=row[2]), *row[3:]) for row in partition)
+        for row in partition:
+            user_id, mailbox_id, guid, *others = row
+            users.append(UserRow(user_id, mailbox_id, UUID(bytes_le=guid), *others))
     aliases: list[AliasRow] = []
     rows = await connection.stream(select(alias.c.address, alias.c.user_id).order_by(alias.c.address))
     async for partition in rows.partitions(_PARTITION):
-        aliases.extend(AliasRow(*row) for row in partition)
+        aliases.extend(AliasRow(row[0], row[1]) for row in partition)
     return users, aliases
 
 
@@ -79,7 +81,7 @@ async def user_id_of(connection: Connection, address: str) -> int | None:
 
 
 async def primary_address(connection: Connection, user_id: int) -> str:
-    return (await connection.execute(select(user.c.address).where(user.c.user_id == user_id))).scalar_one()
+    return str((await connection.execute(select(user.c.address).where(user.c.user_id == user_id))).scalar_one())
 
 
 async def ensure_domain(connection: Connection, name: str) -> int:

@@ -139,9 +139,9 @@ def _build_block(definition: Definition, block_type: int, value: dict[str, Any])
     if name is None:
         return definition.build(value)
     text = value[name]
-    size = definition.construct.sizeof()
-    offset = AUX_HEADER_SIZE + size if text else 0
-    out = bytearray(definition.build({**value, f"offset_{name}": offset}))
+    offset_name = f"offset_{name}"
+    out = bytearray(definition.build({**value, offset_name: 0}))
     if text:
+        out[:] = definition.build({**value, offset_name: AUX_HEADER_SIZE + len(out)})
         push_unicodez(out, text)
     return bytes(out)

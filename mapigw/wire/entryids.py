@@ -99,7 +99,7 @@ def message_entry_id(mailbox_guid: UUID, replica_guid: UUID, folder_id: int, mes
 
 
 def parse_folder_id(data: bytes) -> LongTermId:
-    """The folder that ``data`` names: a Folder EntryID or, as Outlook also writes it, a LongTermID. Raises `WireError`."""
+    """The folder that ``data`` names: a Folder EntryID or, as Outlook also writes, a LongTermID. Raises `WireError`."""
     if len(data) == 24:
         return LongTermId.from_bytes(data)
     folder: LongTermId = FOLDER_ENTRY_ID.parse(data).folder

@@ -212,7 +212,9 @@ _FIXED_FORMS: Final[dict[int, struct.Struct]] = {
 
 
 def push_name(out: bytearray, name: PropertyName) -> None:
-    """Append namedPropInfo."""
+    """Append namedPropInfo. Raises `WireError` for a string name with a NUL, which would end it early."""
+    if name.name is not None and "\0" in name.name:
+        raise WireError("NUL inside a property name", field="namedPropInfo")
     out += name.property_set.bytes_le
     if name.name is None:
         out.append(0)

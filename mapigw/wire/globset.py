@@ -101,10 +101,6 @@ class CounterSet:
         """The ranges, ascending, as (low, high) with both ends inside."""
         return zip(self._lows, self._highs, strict=True)
 
-    def __len__(self) -> int:
-        """How many counters are in the set (not ranges)."""
-        return sum(self._highs) - sum(self._lows) + len(self._lows)
-
     def __bool__(self) -> bool:
         return bool(self._lows)
 
@@ -118,6 +114,14 @@ class CounterSet:
     def __repr__(self) -> str:
         shown = ", ".join(f"{low}" if low == high else f"{low}-{high}" for low, high in list(self)[:8])
         return f"CounterSet({shown}{', …' if len(self._lows) > 8 else ''})"
+
+    @property
+    def count(self) -> int:
+        """How many counters are in the set.
+
+        No ``__len__``, because iteration is over ranges: `list` and `sorted` would reserve memory for that many items.
+        """
+        return sum(self._highs) - sum(self._lows) + len(self._lows)
 
     @property
     def range_count(self) -> int:

@@ -14,7 +14,6 @@ from construct import (
     Byte,
     Construct,
     ConstructError,
-    Float64l,
     If,
     IfThenElse,
     Int16sl,
@@ -23,9 +22,10 @@ from construct import (
     Int32ul,
     Int64sl,
     Int64ul,
+    Rebuild,
     StreamError,
     Struct,
-    Subconstruct,
+    len_,
     this,
 )
 
@@ -37,8 +37,9 @@ __all__ = [
     "Boolean",
     "Byte",
     "Bytes",
+    "CountOf",
     "Counted",
-    "Float64l",
+    "GlobalCount",
     "Guid",
     "If",
     "IfThenElse",
@@ -56,8 +57,11 @@ __all__ = [
     "ObjectIds",
     "PropertyTags",
     "Pulled",
+    "Repeated",
     "Rest",
+    "ShortSizedAsciiz",
     "Sized",
+    "SizedAsciiz",
     "SizedBytes",
     "Struct",
     "TypedString",
@@ -162,7 +166,26 @@ LongTermIdField = Pulled(lambda cursor, context: LongTermId.from_bytes(cursor.ta
 Guid = Pulled(lambda cursor, context: cursor.guid(), lambda out, value, context: out.extend(value.bytes_le))
 """16 bytes, MS-DTYP 2.3.4: `uuid.UUID`."""
 
-Boolean = Pulled(lambda cursor, context: cursor.uint8() != 0, lambda out, value, context: out.append(bool(value)))
+
+class _Boolean(Construct):
+    def _parse(self, stream: io.BytesIO, context: Any, path: str) -> bool:
+        data = stream.read(1)
+        if not data:
+            raise StreamError("1 byte needed, 0 left", path=path)
+        return data != b"\0"
+
+    def _build(self, obj: Any, stream: io.BytesIO, context: Any, path: str) -> Any:
+        stream.write(b"\1" if obj else b"\0")
+        return obj
+
+    def _emitparse(self, code: Any) -> str:
+        return "(io.read(1)[0] != 0)"
+
+    def _emitbuild(self, code: Any) -> str:
+        return r'(io.write(b"\1" if obj else b"\0"), obj)[1]'
+
+
+Boolean = _Boolean()
 """One byte, zero or not: bool."""
 
 
@@ -178,11 +201,41 @@ def push_unicodez(out: bytearray, value: str, context: Any = None) -> None:
     out += value.encode("utf-16-le", "surrogatepass") + b"\0\0"
 
 
+GlobalCount = Pulled(
+    lambda cursor, context: int.from_bytes(cursor.take(6), "big"),
+    lambda out, value, context: out.extend(value.to_bytes(6, "big")),
+)
+"""The 6 bytes of a GLOBCNT, big-endian: int."""
+
 Asciiz = Pulled(lambda cursor, context: cursor.string8(), push_asciiz)
 """A NUL-terminated 8-bit string: bytes without the NUL."""
 
 Unicodez = Pulled(lambda cursor, context: cursor.string(), push_unicodez)
 """A NUL-terminated UTF-16LE string: str without the NUL."""
+
+
+def _pull_sized_asciiz(size: int) -> Callable[[Cursor, Any], bytes]:
+    def pull(cursor: Cursor, context: Any) -> bytes:
+        data = cursor.take(cursor.uint8() if size == 1 else cursor.uint16())
+        if data and (data[-1] or 0 in data[:-1]):
+            raise cursor.fail("the string does not end with its only NUL")
+        return data[:-1]
+
+    return pull
+
+
+def _push_sized_asciiz(size: int) -> Callable[[bytearray, Any, Any], None]:
+    def push(out: bytearray, value: Any, context: Any) -> None:
+        out += ((len(value) + 1) if value else 0).to_bytes(size, "little")
+        if value:
+            push_asciiz(out, value)
+
+    return push
+
+
+ShortSizedAsciiz = Pulled(_pull_sized_asciiz(1), _push_sized_asciiz(1))
+SizedAsciiz = Pulled(_pull_sized_asciiz(2), _push_sized_asciiz(2))
+"""A byte count (8 or 16 bits) that includes the NUL, and the string: bytes without the NUL; none at all is empty."""
 
 
 def MultibyteOrUnicode(is_unicode: Any) -> Construct:  # noqa: N802 - named as the Constructs it stands among
@@ -271,13 +324,14 @@ class SizedBytes(_CountedBase):
 
 
 class Sized(_CountedBase):
-    """A byte count and a value that must fill exactly that many bytes; zero bytes are None."""
+    """A byte count and a value that must fill exactly that many bytes; with ``optional`` zero bytes are None."""
 
     unit = "bytes"
 
-    def __init__(self, countfield: Construct, subcon: Construct) -> None:
+    def __init__(self, countfield: Construct, subcon: Construct, *, optional: bool = False) -> None:
         super().__init__(countfield)
         self.subcon = subcon
+        self.optional = optional
 
     def _parse(self, stream: io.BytesIO, context: Any, path: str) -> Any:
         size = self._read_count(stream, path)
@@ -285,7 +339,7 @@ class Sized(_CountedBase):
         data = stream.read(size)
         if len(data) != size:
             raise StreamError(f"{size} bytes needed, {len(data)} left", path=path)
-        if not size:
+        if not size and self.optional:
             return None
         inner = io.BytesIO(data)
         try:
@@ -298,11 +352,33 @@ class Sized(_CountedBase):
 
     def _build(self, obj: Any, stream: io.BytesIO, context: Any, path: str) -> Any:
         inner = io.BytesIO()
-        if obj is not None:
+        if obj is not None or not self.optional:
             self.subcon._build(obj, inner, context, path)
         self._write_count(stream, inner.tell(), path)
         stream.write(inner.getvalue())
         return obj
+
+
+class Repeated(Construct):
+    """As many items as ``count`` (an expression of ``this``) says, where the count stands apart from them: list."""
+
+    def __init__(self, count: Callable[[Any], int], subcon: Construct) -> None:
+        super().__init__()
+        self.count = count
+        self.subcon = subcon
+
+    def _parse(self, stream: io.BytesIO, context: Any, path: str) -> list[Any]:
+        return [self.subcon._parsereport(stream, context, path) for _ in range(self.count(context))]
+
+    def _build(self, obj: Any, stream: io.BytesIO, context: Any, path: str) -> Any:
+        for item in obj:
+            self.subcon._build(item, stream, context, path)
+        return obj
+
+
+def CountOf(countfield: Construct, name: str) -> Construct:  # noqa: N802
+    """The count field of the list ``name``; when building it is taken from the list."""
+    return Rebuild(countfield, len_(this[name]))
 
 
 class Counted(_CountedBase):

@@ -188,7 +188,8 @@ TaggedValues = Pulled(_pull_tagged_values, _push_tagged_values)
 """A 16-bit count and that many TaggedPropertyValue structures: list of (tag, value)."""
 
 
-class PropertyProblem(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class PropertyProblem:
     """MS-OXCDATA 2.7: ``index`` counts in the request's list, ``property_tag`` is the one of the request."""
 
     index: int
@@ -202,8 +203,9 @@ def _pull_problem(cursor: Cursor) -> PropertyProblem:
 
 def _push_problems(out: bytearray, values: Any, context: Any) -> None:
     out += len(values).to_bytes(2, "little")
-    for index, tag, code in values:
-        out += index.to_bytes(2, "little") + tag.to_bytes(4, "little") + code.to_bytes(4, "little")
+    for problem in values:
+        out += problem.index.to_bytes(2, "little")
+        out += problem.property_tag.to_bytes(4, "little") + problem.error_code.to_bytes(4, "little")
 
 
 PropertyProblems = Pulled(

@@ -1,5 +1,6 @@
 """What a mailbox keeps, and what it tells of changes."""
 
+from collections.abc import AsyncIterator
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -9,7 +10,7 @@ from mapigw.mailbox.content import BlobValue, decode_children, decode_properties
 from mapigw.mailbox.mailboxes import FolderExistsError, Mailbox, Mailboxes, NewMessage, NotFoundError
 from mapigw.mailbox.provision import create_mailbox, delete_mailbox
 from mapigw.mailbox.special_folders import SPECIAL_FOLDERS
-from mapigw.mailbox.synchronization import SyncState, contents_changes, hierarchy_changes
+from mapigw.mailbox.synchronization import ContentsChanges, SyncState, contents_changes, hierarchy_changes
 from mapigw.store.database import Database
 from mapigw.wire import tags
 from mapigw.wire.globset import CounterSet
@@ -20,7 +21,7 @@ COMMON = UUID("00062008-0000-0000-C000-000000000046")
 
 
 @pytest.fixture
-async def database(tmp_path: Path):  # type: ignore[no-untyped-def]
+async def database(tmp_path: Path) -> AsyncIterator[Database]:
     database = await Database.open(tmp_path / "data")
     yield database
     await database.close()
@@ -33,7 +34,7 @@ async def mailbox(database: Database) -> Mailbox:
     return await Mailboxes(database).open(mailbox_id)
 
 
-def message(subject: str = "Hello", **properties: object) -> Message:
+def message(subject: str = "Hello") -> Message:
     return Message(
         {tags.PidTagSubject: subject, tags.PidTagNormalizedSubject: subject, tags.PidTagBody: "text"},
         recipients=[
@@ -43,13 +44,13 @@ def message(subject: str = "Hello", **properties: object) -> Message:
     )
 
 
-async def changes_of(mailbox: Mailbox, folder_id: int, state: SyncState, *, associated: bool = True, normal: bool = True):  # type: ignore[no-untyped-def]
+async def changes_of(mailbox: Mailbox, folder_id: int, state: SyncState, *, normal: bool = True) -> ContentsChanges:
     return await contents_changes(
         mailbox,
         folder_id,
         state,
         normal=normal,
-        associated=associated,
+        associated=True,
         read_state=True,
         deletions=True,
         newest_first=True,

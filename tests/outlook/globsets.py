@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from uuid import UUID
 
-from tests.outlook.reader import ProtocolViolation, Reader
+from tests.outlook.reader import Reader, ViolationError
 
 Ranges = list[tuple[int, int]]
 _SECTION = "MS-OXCFXICS 3.1.5.4.3.2"
@@ -16,9 +16,9 @@ def read_globset(reader: Reader) -> Ranges:
 
     def add(low: int, high: int) -> None:
         if low == 0 or low > high:
-            raise ProtocolViolation(_SECTION, f"range 0x{low:X}-0x{high:X}")
+            raise ViolationError(_SECTION, f"range 0x{low:X}-0x{high:X}")
         if ranges and low <= ranges[-1][1]:
-            raise ProtocolViolation(_SECTION, f"range 0x{low:X}-0x{high:X} after 0x{ranges[-1][1]:X}")
+            raise ViolationError(_SECTION, f"range 0x{low:X}-0x{high:X} after 0x{ranges[-1][1]:X}")
         ranges.append((low, high))
 
     while True:
@@ -28,7 +28,7 @@ def read_globset(reader: Reader) -> Ranges:
             return ranges
         if 0x01 <= command <= 0x06:
             if len(common) + command > 6:
-                raise ProtocolViolation(_SECTION, f"Push {command} onto {len(common)} bytes")
+                raise ViolationError(_SECTION, f"Push {command} onto {len(common)} bytes")
             pushed = reader.take(command)
             if len(common) + command == 6:
                 number = int.from_bytes(common + pushed, "big")
@@ -37,11 +37,11 @@ def read_globset(reader: Reader) -> Ranges:
                 stack.append(pushed)
         elif command == 0x50:
             if not stack:
-                raise ProtocolViolation("MS-OXCFXICS 3.1.5.4.3.1.2", "Pop on an empty stack")
+                raise ViolationError("MS-OXCFXICS 3.1.5.4.3.1.2", "Pop on an empty stack")
             stack.pop()
         elif command == 0x42:
             if len(common) != 5:
-                raise ProtocolViolation("MS-OXCFXICS 3.1.5.4.3.1.3", f"Bitmask on {len(common)} common bytes")
+                raise ViolationError("MS-OXCFXICS 3.1.5.4.3.1.3", f"Bitmask on {len(common)} common bytes")
             start, mask = reader.u8(), reader.u8()
             base = int.from_bytes(common, "big") << 8
             low = high = start
@@ -50,7 +50,7 @@ def read_globset(reader: Reader) -> Ranges:
                 if not mask >> bit & 1:
                     continue
                 if value > 0xFF:
-                    raise ProtocolViolation("MS-OXCFXICS 3.1.5.4.3.1.3", f"Bitmask 0x{mask:02X} from 0x{start:02X}")
+                    raise ViolationError("MS-OXCFXICS 3.1.5.4.3.1.3", f"Bitmask 0x{mask:02X} from 0x{start:02X}")
                 if value == high + 1:
                     high = value
                 else:
@@ -63,7 +63,7 @@ def read_globset(reader: Reader) -> Ranges:
             high = int.from_bytes(common + reader.take(size), "big")
             add(low, high)
         else:
-            raise ProtocolViolation(_SECTION, f"command 0x{command:02X}")
+            raise ViolationError(_SECTION, f"command 0x{command:02X}")
 
 
 def write_globset(ranges: Ranges) -> bytes:

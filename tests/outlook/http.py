@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-from tests.outlook.reader import ProtocolViolation
+from tests.outlook.reader import ViolationError
 
 USER_AGENT = "Microsoft Office/16.0 (Windows NT 10.0; Microsoft Outlook 16.0.20228; Pro)"
 
@@ -98,7 +98,7 @@ class Web:
             self.counters.received += len(answer.body)
             self.counters.seconds += time.perf_counter() - started
             if answer.status >= 500:
-                raise ProtocolViolation("MS-OXCMAPIHTTP 2.2.2.2", f"{method} {target}: HTTP {answer.status}")
+                raise ViolationError("MS-OXCMAPIHTTP 2.2.2.2", f"{method} {target}: HTTP {answer.status}")
             return answer
         raise AssertionError
 
@@ -125,7 +125,7 @@ class MapiHttp:
         """The first request goes without credentials and must be refused with Basic."""
         answer = self.web.send("POST", self.url, body, self._headers(request_type), authenticated=False)
         if answer.status != 401 or not answer.headers.get("WWW-Authenticate", "").lower().startswith("basic "):
-            raise ProtocolViolation(
+            raise ViolationError(
                 "MS-OXCMAPIHTTP 2.2.2.2",
                 f"{request_type} without credentials: {answer.status} {answer.headers.get('WWW-Authenticate')}",
             )
@@ -145,12 +145,12 @@ class MapiHttp:
         return headers
 
     def request(self, request_type: str, body: bytes) -> bytes:
-        """The response body. Raises `ResponseCodeError`, and `ProtocolViolation` for all that is malformed."""
+        """The response body. Raises `ResponseCodeError`, and `ViolationError` for all that is malformed."""
         headers = self._headers(request_type)
         answer = self.web.send("POST", self.url, body, headers)
 
-        def fail(section: str, text: str) -> ProtocolViolation:
-            return ProtocolViolation(f"MS-OXCMAPIHTTP {section}", f"{request_type}: {text}")
+        def fail(section: str, text: str) -> ViolationError:
+            return ViolationError(f"MS-OXCMAPIHTTP {section}", f"{request_type}: {text}")
 
         if answer.status != 200:
             raise fail("2.2.2.2", f"HTTP {answer.status}")
@@ -183,9 +183,10 @@ class MapiHttp:
         return found
 
 
-def _framed(body: bytes, fail: Callable[[str, str], ProtocolViolation]) -> bytes:
+def _framed(body: bytes, fail: Callable[[str, str], ViolationError]) -> bytes:
     """PROCESSING, PENDING…, DONE, additional headers, blank line, payload (2.2.2.2, 2.2.7)."""
-    lines, position = [], 0
+    lines: list[bytes] = []
+    position = 0
     while not lines or lines[-1] != b"DONE":
         end = body.find(b"\r\n", position)
         if end < 0:
@@ -202,4 +203,3 @@ def _framed(body: bytes, fail: Callable[[str, str], ProtocolViolation]) -> bytes
         if name not in names:
             raise fail("2.2.2.2", f"{name.decode()} is missing among {names}")
     return body[end + 4 :]
-

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 
-class ProtocolViolation(Exception):
+class ViolationError(Exception):
     """The server broke a rule; the text says which rule of which section, and where."""
 
     def __init__(self, section: str, text: str) -> None:
@@ -45,8 +45,8 @@ class Reader:
         self.what = what
         self.section = section
 
-    def fail(self, text: str) -> ProtocolViolation:
-        return ProtocolViolation(self.section, f"{self.what} at byte {self.position} of {len(self.data)}: {text}")
+    def fail(self, text: str) -> ViolationError:
+        return ViolationError(self.section, f"{self.what} at byte {self.position} of {len(self.data)}: {text}")
 
     @property
     def left(self) -> int:

@@ -109,9 +109,7 @@ def set_properties(index: int, values: Properties, *, logon_id: int = 0) -> Rop:
     def read(reader: Reader) -> list[tuple[int, int, int]]:
         return [(reader.u16(), reader.u32(), reader.u32()) for _ in range(reader.u16())]
 
-    return Rop(
-        "SetProperties", _header(0x0A, index, logon_id) + struct.pack("<H", len(body)) + body, index, read
-    )
+    return Rop("SetProperties", _header(0x0A, index, logon_id) + struct.pack("<H", len(body)) + body, index, read)
 
 
 def get_property_ids_from_names(index: int, flags: int, names: Sequence[tuple[UUID, int | str]]) -> Rop:
@@ -186,9 +184,7 @@ def read_stream(index: int, size: int) -> Rop:
 
 def get_local_replica_ids(index: int, count: int) -> Rop:
     data = _header(0x7F, index, 0) + struct.pack("<I", count)
-    return Rop(
-        "GetLocalReplicaIds", data, index, lambda reader: (reader.guid(), int.from_bytes(reader.take(6), "big"))
-    )
+    return Rop("GetLocalReplicaIds", data, index, lambda reader: (reader.guid(), int.from_bytes(reader.take(6), "big")))
 
 
 def get_receive_folder(index: int, message_class: str) -> Rop:
@@ -267,7 +263,9 @@ def synchronization_configure(
     tags: Sequence[int],
     logon_id: int = 0,
 ) -> Rop:
-    data = _header(0x70, index, logon_id) + struct.pack("<BBBHHIH", output, kind, send_options, flags, 0, extra, len(tags))
+    data = _header(0x70, index, logon_id) + struct.pack(
+        "<BBBHHIH", output, kind, send_options, flags, 0, extra, len(tags)
+    )
     return Rop("SynchronizationConfigure", data + struct.pack(f"<{len(tags)}I", *tags), output, _nothing)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import UUID
 
-from tests.outlook.reader import Name, Properties, ProtocolViolation, Tag
+from tests.outlook.reader import Name, Properties, Tag, ViolationError
 
 MARKERS: Final = {
     0x40090003: "StartTopFld",
@@ -138,9 +138,9 @@ class Lexer:
         self._ahead: int | tuple[Tag, Any] | None = None
         self.start = 0
 
-    def fail(self, text: str, section: str = "MS-OXCFXICS 2.2.4.1") -> ProtocolViolation:
+    def fail(self, text: str, section: str = "MS-OXCFXICS 2.2.4.1") -> ViolationError:
         around = self.data[max(0, self.start - 8) : self.start + 24].hex()
-        return ProtocolViolation(section, f"stream byte {self.start} of {len(self.data)}: {text} (…{around}…)")
+        return ViolationError(section, f"stream byte {self.start} of {len(self.data)}: {text} (…{around}…)")
 
     def _atom(self, size: int, what: str) -> int:
         start, end = self.position, self.position + size
@@ -177,8 +177,8 @@ class Lexer:
         self.start = self.position
         if self.position + 4 > len(self.data):
             raise self.fail("fewer than four bytes left")
-        kind, property_id = struct.unpack_from("<HH", self.data, self.position)
-        tag = property_id << 16 | kind
+        tag = int.from_bytes(self.data[self.position : self.position + 4], "little")
+        kind, property_id = tag & 0xFFFF, tag >> 16
         if tag in MARKERS:
             self._atom(4, MARKERS[tag])
             return tag
@@ -245,13 +245,15 @@ class Lexer:
 class Parser:
     """The grammar. ``flags``, ``extra`` and ``excluded`` are those of RopSynchronizationConfigure."""
 
-    def __init__(self, buffers: Iterable[bytes], *, flags: int = 0, extra: int = 0, excluded: Iterable[int] = ()) -> None:
+    def __init__(
+        self, buffers: Iterable[bytes], *, flags: int = 0, extra: int = 0, excluded: Iterable[int] = ()
+    ) -> None:
         self.lexer = Lexer(buffers)
         self.flags = flags
         self.extra = extra
         self.excluded = frozenset(tag >> 16 for tag in excluded)
 
-    def _fail(self, section: str, text: str) -> ProtocolViolation:
+    def _fail(self, section: str, text: str) -> ViolationError:
         return self.lexer.fail(text, f"MS-OXCFXICS {section}")
 
     def _marker(self, *names: str) -> bool:
@@ -436,11 +438,11 @@ class Parser:
                 raise self._fail("2.2.4.3.5", f"PidTagFolderId and SynchronizationExtraFlags 0x{self.extra:X}")
             if self.flags & 0x0100 and PARENT_FOLDER_ID not in folder:
                 raise self._fail("2.2.4.3.5", "PidTagParentFolderId is missing with NoForeignIdentifiers")
-            for tag in folder:
-                if isinstance(tag, Name):
-                    raise self._fail("2.2.4.3.5", f"a folder with the named property {_show(tag)}")
-                if tag >> 16 in self.excluded:
-                    raise self._fail("3.2.5.10", f"{_show(tag)} was excluded")
+            for present in folder:
+                if isinstance(present, Name):
+                    raise self._fail("2.2.4.3.5", f"a folder with the named property {_show(present)}")
+                if present >> 16 in self.excluded:
+                    raise self._fail("3.2.5.10", f"{_show(present)} was excluded")
             self._keys(folder)
             found.folders.append(folder)
         self._tail(found, hierarchy=True)

@@ -6,6 +6,7 @@ from mapigw.wire.rops import (
     logon,
     message,
     notification,
+    other,
     permission,
     property,  # noqa: A004 - named as the chapter of the specification
     rule,
@@ -25,6 +26,7 @@ __all__ = [
     "logon",
     "message",
     "notification",
+    "other",
     "permission",
     "property",
     "rule",

@@ -1,0 +1,93 @@
+"""``mapigw demo``: a server with two users and some mail to try Outlook with (``make run``)."""
+
+import asyncio
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.panel import Panel
+from rich.table import Table
+
+from mapigw.cli.group import data_option, opened_store
+from mapigw.cli.serve import run
+from mapigw.directory.directory import Directory
+from mapigw.directory.model import User
+from mapigw.mail.mime import message_from_mime
+from mapigw.mailbox.mailboxes import Mailboxes, NewMessage
+from mapigw.server.config import ConfigurationError, load
+from mapigw.server.gateway import Gateway
+from mapigw.store.database import Database
+
+DOMAIN = "bm.lan"
+PASSWORD = "secret"  # noqa: S105
+USERS = (("tom", "Tom Bauer"), ("anna", "Anna Maier"))
+_BATCH = 100  # messages a transaction
+
+
+@click.command()
+@data_option
+@click.option(
+    "--mail",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="A folder with .eml files, to be put into both mailboxes once.",
+)
+@click.option("--listen", metavar="HOST:PORT", default="0.0.0.0:8443", show_default=True)
+def demo(data: Path, mail: Path | None, listen: str) -> None:
+    """Serve a demonstration domain, bm.lan, with the users tom and anna."""
+    try:
+        settings = load(None, {"data": data, "listen": listen, "tls": {"names": [f"autodiscover.{DOMAIN}", DOMAIN]}})
+    except ConfigurationError as error:
+        raise click.UsageError(str(error)) from None
+    asyncio.run(prepare(data, mail))
+    run(settings, _explain)
+
+
+async def prepare(data: Path, mail: Path | None) -> None:
+    """Make the users that are missing, and put the mail of ``mail`` into mailboxes that have not had it yet."""
+    async with opened_store(data) as (database, directory):
+        for name, display_name in USERS:
+            user = await _ensure_user(directory, f"{name}@{DOMAIN}", display_name)
+            done = data / f"demo-mail-{user.mailbox_guid}"
+            if mail and not done.exists():
+                count = await _fill(database, user, mail)
+                done.touch()
+                click.echo(f"Put {count} messages into the inbox of {user.address}.")
+
+
+async def _ensure_user(directory: Directory, address: str, display_name: str) -> User:
+    known = await directory.by_address(address)
+    return known or await directory.add(address, PASSWORD, display_name=display_name)
+
+
+async def _fill(database: Database, user: User, mail: Path) -> int:
+    mailbox = await Mailboxes(database).open(user.mailbox_id)
+    inbox = await mailbox.special_folder("inbox")
+    paths = await asyncio.to_thread(lambda: sorted(mail.rglob("*.eml")))
+    for start in range(0, len(paths), _BATCH):
+        messages = await asyncio.to_thread(_read, paths[start : start + _BATCH])
+        await mailbox.append(inbox.folder_id, messages)
+    return len(paths)
+
+
+def _read(paths: list[Path]) -> list[NewMessage]:
+    contents = [path.read_bytes() for path in paths]
+    return [NewMessage(message_from_mime(content), mime=content) for content in contents]
+
+
+def _explain(gateway: Gateway) -> None:
+    port = gateway.settings.address[1]
+    table = Table.grid(padding=(0, 2))
+    for name, _ in USERS:
+        table.add_row("Address", f"[bold]{name}@{DOMAIN}[/]")
+    table.add_row("Password", f"[bold]{PASSWORD}[/]")
+    table.add_row("Server", f"{gateway.url}/  (mailboxes at /mapi/emsmdb, address book at /mapi/nspi)")
+    table.add_row(
+        "Autodiscover",
+        f"https://autodiscover.{DOMAIN}{'' if port == 443 else f':{port}'}/autodiscover/autodiscover.xml",
+    )
+    table.add_row("Certificate", f"{gateway.certificate}  (put it into Windows' trusted root certificates)")
+    table.add_row("Name", f"let autodiscover.{DOMAIN} be this machine, in the DNS or in Windows' hosts file")
+    if port != 443:
+        table.add_row("Port", "Outlook asks on port 443: forward it here, or stop and start with LISTEN=0.0.0.0:443")
+    Console().print(Panel(table, title="Type into Outlook", expand=False))

@@ -1,0 +1,134 @@
+"""Who a request's credentials belong to.
+
+Every request of every protocol carries them, so the answer is usually remembered; only what is not costs a hash and may
+be made to wait. To somebody without the password all refusals are one: an unknown address, a wrong password and a
+disabled user take the same way, with one verification each, and their failures are counted alike.
+"""
+
+import asyncio
+import hmac
+import logging
+import secrets
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from hashlib import blake2b
+
+from mapigw.directory.addresses import lookup_key
+from mapigw.directory.directory import Directory
+from mapigw.directory.model import Account, User
+from mapigw.directory.throttle import Refused, Throttle
+
+REMEMBERED_SECONDS = 600.0
+REMEMBERED_LIMIT = 20_000  # users
+_DIGEST_SIZE = 32
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Remembered:
+    """A success: of which credentials, of which password, until when."""
+
+    digest: bytes
+    password_hash: str
+    until: float
+
+
+class Authenticator:
+    """Checks credentials against a directory. One for the process: it remembers and it counts."""
+
+    def __init__(
+        self,
+        directory: Directory,
+        *,
+        throttle: Throttle | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._directory = directory
+        self._throttle = throttle or Throttle(clock=clock, sleep=sleep)
+        self._clock = clock
+        self._sleep = sleep
+        self._key = secrets.token_bytes(_DIGEST_SIZE)
+        self._remembered: OrderedDict[str, _Remembered] = OrderedDict()  # by primary address, latest last
+        self._verifying: dict[tuple[bytes, str], asyncio.Task[User | Refused | None]] = {}
+
+    async def authenticate(self, address: str, password: str, client_address: str) -> User | None:
+        """The user whose primary address or alias and password these are, or None, for whatever reason.
+
+        A remembered success is answered at once (a few µs), whatever others get wrong meanwhile. Else the answer may
+        wait for seconds, asleep, where the account or the client has failed before.
+        """
+        account = await self._directory.account(address)
+        name = account.user.address if account else address
+        digest = self._digest(name, password)
+        if account is not None and self._remembers(account, digest):
+            return account.user
+        # A client opens several connections at once, each with the same credentials: one verification serves them all.
+        # It is a task of its own, so that a client that hangs up neither takes the others' answer along nor is spared
+        # the count of its failure.
+        key = (digest, client_address)
+        task = self._verifying.get(key)
+        if task is None:
+            task = asyncio.create_task(self._verify(address, password, client_address))
+            self._verifying[key] = task
+            task.add_done_callback(lambda _: self._verifying.pop(key, None))
+        outcome = await asyncio.shield(task)
+        if isinstance(outcome, Refused):
+            await self._sleep(outcome.pause)  # here, not in the task: who hangs up leaves nothing behind
+            return None
+        return outcome
+
+    async def _verify(self, address: str, password: str, client_address: str) -> User | Refused | None:
+        # Failures are counted under the address as it was given, whoever has it: if those of an alias slowed down the
+        # primary address as well, the delay would tell which addresses exist and belong together.
+        name = lookup_key(address) or address
+        try:
+            async with self._throttle.attempt(name, client_address) as attempt:
+                account = await self._directory.account(address)  # as it is after the wait
+                usable = account is not None and account.user.enabled
+                matches = await self._directory.passwords.verify(account.password_hash if account else None, password)
+                attempt.succeeded = usable and matches
+        except Refused as refusal:
+            return refusal
+        if account is None or not attempt.succeeded:
+            return None
+        account = await self._with_current_hash(account, password)
+        self._remember(account, self._digest(account.user.address, password))
+        return account.user
+
+    async def _with_current_hash(self, account: Account, password: str) -> Account:
+        """Store a hash with today's parameters where an older one stands."""
+        passwords = self._directory.passwords
+        if not passwords.needs_rehash(account.password_hash):
+            return account
+        password_hash = await passwords.hash(password)
+        if not await self._directory.replace_password_hash(account, password_hash):
+            return account
+        _log.info("the password hash of %s has been renewed", account.user.address)
+        return Account(account.user, password_hash)
+
+    def _digest(self, address: str, password: str) -> bytes:
+        # The length keeps "a" + "bc" and "ab" + "c" apart.
+        given = address.encode("utf-8", "surrogatepass")
+        text = len(given).to_bytes(4, "big") + given + password.encode("utf-8", "surrogatepass")
+        return blake2b(text, key=self._key, digest_size=_DIGEST_SIZE).digest()
+
+    def _remembers(self, account: Account, digest: bytes) -> bool:
+        found = self._remembered.get(account.user.address)
+        return (
+            found is not None
+            and hmac.compare_digest(found.digest, digest)
+            and account.user.enabled
+            and found.password_hash == account.password_hash
+            and self._clock() < found.until
+        )
+
+    def _remember(self, account: Account, digest: bytes) -> None:
+        address = account.user.address
+        self._remembered[address] = _Remembered(digest, account.password_hash, self._clock() + REMEMBERED_SECONDS)
+        self._remembered.move_to_end(address)
+        if len(self._remembered) > REMEMBERED_LIMIT:
+            self._remembered.popitem(last=False)

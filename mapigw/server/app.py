@@ -1,0 +1,120 @@
+"""The web application: which path leads where, and who may go there."""
+
+import logging
+from base64 import b64decode
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from aiohttp import web
+
+from mapigw.directory.authentication import Authenticator
+from mapigw.server.client_address import TrustedProxies
+from mapigw.server.event_log import EventLog
+
+CHALLENGE = 'Basic realm="mapigw", charset="UTF-8"'
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+_log = logging.getLogger(__name__)
+
+_PAGE = """<!DOCTYPE html>
+<html lang="en">
+<meta charset="utf-8">
+<title>mapigw</title>
+<h1>mapigw</h1>
+<p>This server speaks to Microsoft Outlook. Add your account there with your e-mail address and password;
+Outlook finds the rest by itself.</p>
+</html>
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """What answers a path. Unless ``anonymous``, its requests come with their user, ``request["user"]``."""
+
+    handler: Handler
+    anonymous: bool = False
+
+
+async def home(request: web.Request) -> web.StreamResponse:
+    """The page for people who open the server in a browser."""
+    if request.method not in {"GET", "HEAD"}:
+        return plain(HTTPStatus.METHOD_NOT_ALLOWED, {"Allow": "GET, HEAD"})
+    return web.Response(text=_PAGE, content_type="text/html")
+
+
+def plain(status: HTTPStatus, headers: Mapping[str, str] | None = None) -> web.Response:
+    """An answer for people that says what its status means and nothing else."""
+    return web.Response(status=status, text=f"{status.value} {status.phrase}\n", headers=headers)
+
+
+class Application:
+    """Finds the endpoint of a request, authenticates it, and answers what goes wrong in either.
+
+    ``endpoints`` are keyed by path in lower case without a slash at the end, ``/`` excepted. Clients write them in any
+    case, with or without that slash; both are levelled here and nowhere else.
+    """
+
+    def __init__(
+        self,
+        endpoints: Mapping[str, Endpoint],
+        authenticator: Authenticator,
+        proxies: TrustedProxies,
+        events: EventLog,
+        *,
+        request_body_limit: int,
+    ) -> None:
+        self._endpoints = dict(endpoints)
+        self._authenticator = authenticator
+        self._proxies = proxies
+        self._events = events
+        self.web = web.Application(client_max_size=request_body_limit)
+        self.web.router.add_route("*", "/{path:.*}", self._handle)
+
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
+        endpoint = self._endpoints.get(request.path.lower().rstrip("/") or "/")
+        if endpoint is None:
+            return plain(HTTPStatus.NOT_FOUND)
+        try:
+            if not endpoint.anonymous and not await self._authenticate(request):
+                return plain(HTTPStatus.UNAUTHORIZED, {"WWW-Authenticate": CHALLENGE})
+            return await endpoint.handler(request)
+        except web.HTTPException:
+            raise
+        except Exception:
+            if request.writer.output_size:
+                raise  # an answer has begun: aiohttp logs the error and closes the connection
+            _log.exception("%s %s failed", request.method, request.path)
+            return plain(HTTPStatus.INTERNAL_SERVER_ERROR)
+
+    async def _authenticate(self, request: web.Request) -> bool:
+        given = basic_credentials(request.headers.get("Authorization", ""))
+        if given is None:
+            return False
+        client = self._proxies.client_address(request)
+        user = await self._authenticator.authenticate(*given, client)
+        if user is None:
+            self._events.refused(client, request.method, request.path)
+            return False
+        request["user"] = user
+        return True
+
+
+def basic_credentials(header: str) -> tuple[str, str] | None:
+    """(user, password) of an Authorization header (RFC 7617), None where it is of another kind or malformed.
+
+    The text is UTF-8 as the challenge asks for; clients that do not know that send their ANSI code page.
+    """
+    scheme, _, encoded = header.partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        octets = b64decode(encoded.strip(), validate=True)
+    except ValueError:
+        return None
+    try:
+        text = octets.decode()
+    except UnicodeDecodeError:
+        text = octets.decode("latin-1")
+    user, colon, password = text.partition(":")
+    return (user, password) if colon else None

@@ -1,0 +1,100 @@
+"""A directory of a dozen users, and a client that speaks bodies to the endpoint."""
+
+from typing import Any
+from uuid import UUID
+
+from mapigw.directory.model import User
+from mapigw.endpoint import ClientContext, EndpointSession
+from nspi.address_book import FIRST_MINIMAL_ID
+from nspi.endpoint import NspiEndpoint
+from nspi.stat import Stat
+from nspi.wire import REQUESTS, RESPONSES
+
+ORGANIZATION = "/o=Example/ou=Exchange Administrative Group (FYDIBOHF23SPDLT)/cn=Recipients"
+CONTEXT = ClientContext(address="192.0.2.1")
+
+
+def user(user_id: int, address: str, display_name: str, *aliases: str, enabled: bool = True) -> User:
+    account = address.partition("@")[0]
+    return User(
+        user_id=user_id,
+        mailbox_id=user_id,
+        mailbox_guid=UUID(int=0x94A5C596_90A8_4985_91FD_57629EE06500 + user_id),
+        address=address,
+        display_name=display_name,
+        legacy_dn=f"{ORGANIZATION}/cn={user_id:032x}-{account}",
+        domain=address.partition("@")[2],
+        aliases=aliases,
+        enabled=enabled,
+        admin=False,
+    )
+
+
+USERS = (
+    user(1, "tom@bm.lan", "Tom Bauer", "thomas.bauer@bm.lan"),
+    user(2, "anna@bm.lan", "Anna Müller", "am@bm.lan"),
+    user(3, "zoe@bm.lan", "Zoë Ångström"),
+    user(4, "otto@bm.lan", "Otto Ost"),
+    user(5, "oskar@bm.lan", "Oskar Öst"),
+    user(6, "tina@bm.lan", "Tina Turm"),
+    user(7, "tom.turm@bm.lan", "Tom Turm"),
+    user(8, "emil@bm.lan", "émile Zola"),
+    user(9, "bob@bm.lan", "bob"),
+    user(10, "bert@bm.lan", "Bert"),
+    user(11, "gone@bm.lan", "Gone Away", enabled=False),
+    user(12, "yuki@bm.lan", "雪 Yuki"),
+    user(13, "eve@other.example", "Eve Other", "info@other.example"),
+)
+TOM, ANNA = USERS[0], USERS[1]
+LISTED = (
+    "Anna Müller",
+    "Bert",
+    "bob",
+    "émile Zola",
+    "Gone Away",
+    "Oskar Öst",
+    "Otto Ost",
+    "Tina Turm",
+    "Tom Bauer",
+    "Tom Turm",
+    "Zoë Ångström",
+    "雪 Yuki",
+)
+"""Tom's global address list in its order; Eve is of another domain."""
+
+
+def minimal_id(user_id: int) -> int:
+    return FIRST_MINIMAL_ID + user_id
+
+
+class FakeDirectory:
+    def __init__(self, users: tuple[User, ...] = USERS) -> None:
+        self.all = users
+
+    async def users(self, domain: str | None = None) -> tuple[User, ...]:
+        return self.all if domain is None else tuple(user for user in self.all if user.domain == domain)
+
+
+class Client:
+    """Builds requests, parses responses; every body is checked to survive both directions."""
+
+    def __init__(self, endpoint: NspiEndpoint, user: User = TOM) -> None:
+        self.endpoint = endpoint
+        self.user = user
+        self.session: EndpointSession | None = None
+
+    async def bind(self, stat: Stat | None) -> Any:
+        body = REQUESTS["Bind"].build({"flags": 0, "state": stat, "auxiliary_buffer": b""})
+        response, self.session = await self.endpoint.connect(self.user, body, CONTEXT)
+        return RESPONSES["Bind"].parse(response)
+
+    async def request(self, request_type: str, **fields: Any) -> Any:
+        defaults: dict[str, Any] = {"reserved": 0, "flags": 0, "state": Stat(), "auxiliary_buffer": b""}
+        body = REQUESTS[request_type].build(defaults | fields)
+        assert REQUESTS[request_type].build(REQUESTS[request_type].parse(body)) == body
+        assert self.session is not None
+        response = await self.session.request(request_type, body)
+        parsed = RESPONSES[request_type].parse(response)
+        assert RESPONSES[request_type].build(parsed) == response
+        assert parsed.status_code == 0
+        return parsed
