@@ -26,7 +26,7 @@ GAL: Final = 0
 FIRST_MINIMAL_ID: Final = 0x1000
 LAST_MINIMAL_ID: Final = 0x7FFFFFFF
 
-_PREFIXES = re.compile(r"(?:smtp|sip|ex|x500|mailto):", re.IGNORECASE)
+_PREFIXES = re.compile(r"=?(?:(?:smtp|sip|ex|x500|mailto):)?", re.IGNORECASE)
 _BRACKETED = re.compile(r"<([^<>]+)>\s*$")
 _WORD = re.compile(r"[^\s,;()\"'<>]+")
 
@@ -111,6 +111,11 @@ class Container:
         ]
 
 
+def _prefix_length(text: str) -> int:
+    found = _PREFIXES.match(text)
+    return found.end() if found else 0
+
+
 def _words(entry: Entry) -> Iterator[str]:
     for word in _WORD.findall(entry.user.display_name):
         yield folded(word)
@@ -148,10 +153,11 @@ class AddressBook:
         return self._by_guid.get(mailbox_id.partition("@")[0].lower())
 
     def exact(self, text: str) -> Entry | None:
-        """Who is meant by an address, alias or DN, with or without its type (``SMTP:``, ``X500:``, ``EX:``)."""
+        """Who is meant by an address, alias or DN, with or without its type (``SMTP:``, ``X500:``, ``=SMTP:``)."""
         text = text.strip()
         bracketed = _BRACKETED.search(text)
-        text = _PREFIXES.sub("", bracketed[1] if bracketed else text, count=1).strip()
+        text = bracketed[1] if bracketed else text
+        text = text[_prefix_length(text) :].strip()
         return self.by_dn(text) if text.startswith("/") else self._by_address.get(text.lower())
 
     def matches(self, domain: str, text: str) -> list[Entry]:
@@ -160,23 +166,28 @@ class AddressBook:
         exact = self.exact(text)
         if exact is not None:
             return [exact] if container.position(exact.minimal_id) is not None else []
-        return container.by_words(text)
+        return self._named(container, text) if text.startswith("=") else container.by_words(text)
 
     def resolve(self, domain: str, text: str) -> list[Entry]:
         """Ambiguous name resolution (MS-OXNSPI 3.1.4.7): the entry that is meant, none, or all that may be.
 
         An address, alias or DN of any domain comes first, then the bare account, then the whole display name, and
-        only then what begins with the words.
+        only then, unless ``text`` begins with ``=``, what begins with its words.
         """
         exact = self.exact(text)
         if exact is not None:
             return [exact]
-        found = self.container(domain).by_words(text)
-        wanted = folded(text.strip())
-        own = text.strip().lower()
-        accounts = [entry for entry in found if own in (address.partition("@")[0] for address in entry.addresses)]
-        names = [entry for entry in found if folded(entry.user.display_name) == wanted]
-        return accounts or names or found
+        container = self.container(domain)
+        return self._named(container, text) or ([] if text.startswith("=") else container.by_words(text))
+
+    @staticmethod
+    def _named(container: Container, text: str) -> list[Entry]:
+        """Those with this account (of an alias, too) or else with this display name, whole."""
+        name = text.removeprefix("=").strip()
+        found = container.by_words(name)
+        account = name.lower()
+        accounts = [entry for entry in found if account in (item.partition("@")[0] for item in entry.addresses)]
+        return accounts or [entry for entry in found if folded(entry.user.display_name) == folded(name)]
 
 
 class AddressBooks:

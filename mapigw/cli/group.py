@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NoReturn, ParamSpec, TypeVar
 
 import click
+from rich.console import Console
 
 from mapigw.directory.directory import Directory
 from mapigw.directory.errors import DirectoryError
@@ -16,6 +17,7 @@ from mapigw.store.database import Database
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
+_PIPE_WIDTH = 1000
 
 
 class Group(click.Group):
@@ -48,6 +50,11 @@ data_option = click.option(
     metavar="DIR",
     help="The folder that holds everything; made on first use.",
 )
+
+
+def console() -> Console:
+    """Standard output. Lines are never folded for a pipe, so that a script can read a table."""
+    return Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH, markup=False, highlight=False)
 
 
 def asynchronous(function: Callable[Parameters, Awaitable[Result]]) -> Callable[Parameters, Result]:

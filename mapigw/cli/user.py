@@ -4,12 +4,13 @@ import sys
 from pathlib import Path
 
 import click
-from rich.console import Console
 from rich.table import Table
 
-from mapigw.cli.group import asynchronous, data_option, opened_store
+from mapigw.cli.group import asynchronous, console, data_option, opened_store
 from mapigw.directory.errors import UnknownUser
 from mapigw.directory.model import User
+
+_NAME_WIDTH = 10
 
 password_option = click.option(
     "--password-stdin", is_flag=True, help="Read the password from the first line of standard input."
@@ -55,10 +56,9 @@ async def list_users(domain: str | None, data: Path) -> None:
         users = await directory.users(domain)
     table = Table("Address", "Name", "Aliases", "Enabled", "Admin")
     for found in users:
-        table.add_row(
-            found.address, found.display_name, "\n".join(found.aliases), _yes(found.enabled), _yes(found.admin)
-        )
-    Console().print(table)
+        aliases = ", ".join(found.aliases)
+        table.add_row(found.address, found.display_name, aliases, _yes(found.enabled), _yes(found.admin))
+    console().print(table)
 
 
 @user.command()
@@ -71,10 +71,8 @@ async def show(address: str, data: Path) -> None:
         found = await directory.by_address(address)
     if found is None:
         raise UnknownUser(address)
-    table = Table.grid(padding=(0, 2))
     for name, value in _details(found):
-        table.add_row(name, value)
-    Console(soft_wrap=True).print(table)
+        click.echo(f"{name:<{_NAME_WIDTH}}{value}".rstrip())
 
 
 @user.command()

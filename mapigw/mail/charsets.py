@@ -147,7 +147,7 @@ def decode(data: bytes, label: str) -> tuple[str, Charset]:
         return data.decode("ascii"), charset or _ASCII
     if charset is not None and charset != _ASCII:
         try:
-            return data.decode(charset.codec), charset
+            return _without_surrogates(data.decode(charset.codec), charset), charset
         except UnicodeError:
             pass
     if charset is None or not data.isascii():
@@ -159,7 +159,14 @@ def decode(data: bytes, label: str) -> tuple[str, Charset]:
             return text, _UTF8  # UTF-8 with a few broken bytes, rather than something else called UTF-8
     if charset in (None, _ASCII, _UTF8):
         charset = _WESTERN
-    return data.decode(charset.codec, "replace"), charset
+    return _without_surrogates(data.decode(charset.codec, "replace"), charset), charset
+
+
+def _without_surrogates(text: str, charset: Charset) -> str:
+    """UTF-7 is the one codec here that lets unpaired surrogates through, which no database takes."""
+    if charset.codec != "utf-7":
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 _META_CHARSET: Final = re.compile(rb"""<meta[^>]{0,200}?charset\s*=\s*["']?\s*([A-Za-z0-9_:.-]{2,40})""", re.IGNORECASE)

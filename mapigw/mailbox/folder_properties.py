@@ -9,10 +9,14 @@ from typing import Any, Final
 
 from mapigw.mailbox import content
 from mapigw.mailbox.mailboxes import FolderExistsError, Mailbox
-from mapigw.mailbox.special_folders import ADDITIONAL_REN_ENTRY_IDS, ENTRY_ID_PROPERTIES
+from mapigw.mailbox.special_folders import (
+    ADDITIONAL_REN_ENTRY_IDS,
+    ADDITIONAL_REN_ENTRY_IDS_EX,
+    ENTRY_ID_PROPERTIES,
+)
 from mapigw.store.folders import Folder
 from mapigw.wire import tags
-from mapigw.wire.entryids import folder_entry_id
+from mapigw.wire.entryids import additional_ren_entry_ids_ex, folder_entry_id
 from mapigw.wire.primitives import ObjectId
 from mapigw.wire.xid import PredecessorChangeList, Xid
 
@@ -64,6 +68,9 @@ class FolderReader:
         ids = self._special_ids
         values: dict[int, Any] = {tag: self.entry_id(ids[key]) for tag, key in ENTRY_ID_PROPERTIES.items()}
         values[tags.PidTagAdditionalRenEntryIds] = [self.entry_id(ids[key]) for key in ADDITIONAL_REN_ENTRY_IDS]
+        values[tags.PidTagAdditionalRenEntryIdsEx] = additional_ren_entry_ids_ex(
+            {persist_id: self.entry_id(ids[key]) for persist_id, key in ADDITIONAL_REN_ENTRY_IDS_EX.items()}
+        )
         values[tags.PidTagFreeBusyEntryIds] = [b"", b"", b"", self.entry_id(ids["freebusy_data"])]
         return values
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from mapigw.wire import tags
+from mapigw.wire.entryids import PersistId
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,12 @@ ENTRY_ID_PROPERTIES: Final = {
 
 # PidTagAdditionalRenEntryIds, in order (MS-OXOSFLD 2.2.4).
 ADDITIONAL_REN_ENTRY_IDS: Final = ("conflicts", "sync_issues", "local_failures", "server_failures", "junk_email")
+
+# PidTagAdditionalRenEntryIdsEx (MS-OXOSFLD 2.2.5); the client adds the folders that it makes itself.
+ADDITIONAL_REN_ENTRY_IDS_EX: Final = {
+    PersistId.RSF_PID_CONV_ACTIONS: "conversation_actions",
+    PersistId.RSF_PID_COMBINED_ACTIONS: "quick_steps",
+}
 
 # The receive folder table of a new mailbox (MS-OXCSTOR 3.2.3).
 RECEIVE_FOLDERS: Final = {"": "inbox", "IPM": "inbox", "Report.IPM": "inbox", "IPC": "root"}

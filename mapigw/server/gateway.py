@@ -13,7 +13,6 @@ from urllib.parse import urlsplit
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from autodiscover.service import Autodiscover
 from mapigw.directory.authentication import Authenticator
 from mapigw.directory.directory import Directory
 from mapigw.emsmdb.endpoint import EmsmdbEndpoint
@@ -79,10 +78,11 @@ class Gateway:
                 ("/mapi/nspi", NspiEndpoint(directory, settings.public_url or self._private_url)),
             )
         }
-        autodiscover = AutodiscoverHandler(Autodiscover(directory), settings.public_url, proxies)
+        autodiscover = AutodiscoverHandler(settings.public_url, proxies)
         endpoints = {
             "/": Endpoint(home, anonymous=True),
-            "/autodiscover/autodiscover.xml": Endpoint(autodiscover.handle),
+            "/autodiscover/autodiscover.xml": Endpoint(autodiscover.xml),
+            "/autodiscover/autodiscover.json": Endpoint(autodiscover.json, anonymous=True),
             **{path: Endpoint(transport.handle) for path, transport in mapi.items()},
         }
         application = Application(

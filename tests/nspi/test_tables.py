@@ -260,8 +260,8 @@ def anr(text: str) -> PropertyRestriction:
     return PropertyRestriction(4, 0x360C001F, (0x360C001F, text))
 
 
-def content(level: int, options: int, text: str, tag: int = NAME) -> ContentRestriction:
-    return ContentRestriction(level, options, tag, (tag, text))
+def content(level: int, options: int, text: str) -> ContentRestriction:
+    return ContentRestriction(level, options, NAME, (NAME, text))
 
 
 class TestGetMatches:
@@ -283,13 +283,14 @@ class TestGetMatches:
             (anr(ANNA.legacy_dn.upper()), ["Anna Müller"]),
             (anr("eve@other.example"), []),
             (anr("nobody"), []),
+            (anr("=tom"), ["Tom Bauer"]),
             (anr(""), []),
             (PropertyRestriction(4, 0x360C001F, (0x39000003, 1)), []),
             (content(0, 1, "TOM BAUER"), ["Tom Bauer"]),
             (content(0, 0, "TOM BAUER"), []),
             (content(1, 1, "TURM"), ["Tina Turm", "Tom Turm"]),
             (content(2, 4, "zoe"), ["Zoë Ångström"]),
-            (content(2, 1, "smtp:TH", 0x800F101F), ["Tom Bauer"]),
+            (ContentRestriction(2, 1, 0x800F101F, (0x800F001F, "smtp:TH")), ["Tom Bauer"]),
             (content(9, 1, "t"), []),
             (ContentRestriction(0, 1, NAME8, (NAME8, b"Anna M\xfcller")), ["Anna Müller"]),
             (ContentRestriction(0, 1, NAME, (0x39000003, 1)), []),

@@ -1,5 +1,6 @@
 """Bodies in hex, laid out by hand from the field tables of MS-OXCMAPIHTTP 2.2.5."""
 
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
@@ -185,10 +186,8 @@ def test_the_error_names_the_field() -> None:
 
 @given(st.sampled_from(sorted(REQUESTS)), st.binary(max_size=200))
 def test_random_bodies_parse_or_are_wire_errors(name: str, body: bytes) -> None:
-    try:
+    with suppress(WireError):
         REQUESTS[name].parse(body)
-    except WireError:
-        pass
 
 
 UINT32 = st.integers(0, 2**32 - 1)

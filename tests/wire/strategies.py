@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from construct import Computed, Container, FormatField, IfThenElse, Pass, Rebuild, Renamed, Struct
+from construct import Computed, Container, FormatField, IfThenElse, Rebuild, Renamed, Struct
 from hypothesis import strategies as st
 
 from mapigw.wire import primitives, restrictions, rows

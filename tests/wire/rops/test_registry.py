@@ -144,21 +144,21 @@ SERVER_ONLY = {"Notify", "Pending", "BufferTooSmall", "Backoff"}
 
 
 @pytest.mark.spec("MS-OXCROPS_R15")
-def test_every_rop_is_registered_with_its_id():
+def test_every_rop_is_registered_with_its_id() -> None:
     assert {rop_id: rop.name for rop_id, rop in ROPS.items()} == TABLE
     assert {name: rop.rop_id for name, rop in ROPS_BY_NAME.items()} == {name: key for key, name in TABLE.items()}
 
 
-def test_only_server_rops_have_no_request():
+def test_only_server_rops_have_no_request() -> None:
     assert {rop.name for rop in ROPS.values() if rop.request is None} == SERVER_ONLY
 
 
-def test_release_alone_is_not_answered():
+def test_release_alone_is_not_answered() -> None:
     assert [rop.name for rop in ROPS.values() if rop.response is None] == ["Release"]
 
 
 @pytest.mark.spec("MS-OXCROPS_R14")
-def test_an_output_handle_index_is_the_first_field():
+def test_an_output_handle_index_is_the_first_field() -> None:
     for rop in ROPS.values():
         names = [] if rop.request is None else [field.name for field in rop.request.construct.subcons]
         assert rop.output_handle == ("output_handle_index" in names), rop.name
@@ -169,7 +169,7 @@ def test_an_output_handle_index_is_the_first_field():
             assert names[0] == "input_handle_index", rop.name
 
 
-def test_what_failed_fits_the_failure_layouts():
+def test_what_failed_fits_the_failure_layouts() -> None:
     for rop in ROPS.values():
         if rop.failure is not None:
             rop.failure.build(dict(rop.failed))

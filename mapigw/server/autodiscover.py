@@ -1,0 +1,51 @@
+"""Autodiscover over HTTP: reads requests and writes answers; what they say is `autodiscover.service`'s business."""
+
+from http import HTTPStatus
+
+from aiohttp import web
+
+from autodiscover.request import BODY_LIMIT
+from autodiscover.service import Answer, answer, answer_json
+from mapigw.server.app import plain
+from mapigw.server.client_address import TrustedProxies
+
+
+class AutodiscoverHandler:
+    """``public_url`` is what is announced; where it is empty, the host that the client has asked."""
+
+    def __init__(self, public_url: str, proxies: TrustedProxies) -> None:
+        self._public_url = public_url
+        self._proxies = proxies
+
+    async def xml(self, request: web.Request) -> web.StreamResponse:
+        """/autodiscover/autodiscover.xml, for an authenticated user."""
+        if request.method not in {"POST", "GET"}:
+            return plain(HTTPStatus.METHOD_NOT_ALLOWED, {"Allow": "GET, POST"})
+        body = await _read(request, BODY_LIMIT + 1)
+        capability = request.headers.get("X-MapiHttpCapability")
+        return _response(
+            await answer(request["user"], body, base_url=self._base_url(request), mapi_http_capability=capability)
+        )
+
+    async def json(self, request: web.Request) -> web.StreamResponse:
+        """/autodiscover/autodiscover.json, for anybody."""
+        if request.method != "GET":
+            return plain(HTTPStatus.METHOD_NOT_ALLOWED, {"Allow": "GET"})
+        query = {name.lower(): value for name, value in request.query.items()}
+        return _response(answer_json(query.get("email"), query.get("protocol"), base_url=self._base_url(request)))
+
+    def _base_url(self, request: web.Request) -> str:
+        return self._public_url or f"{self._proxies.scheme(request)}://{request.host}"
+
+
+def _response(content: Answer) -> web.Response:
+    headers = {**content.headers, "Content-Type": content.content_type}
+    return web.Response(status=content.status, body=content.body, headers=headers)
+
+
+async def _read(request: web.Request, limit: int) -> bytes:
+    """The body, or its first ``limit`` bytes."""
+    body = bytearray()
+    while len(body) < limit and (chunk := await request.content.read(limit - len(body))):
+        body += chunk
+    return bytes(body)
