@@ -61,8 +61,8 @@ def outlook_settings(user: User, base_url: str) -> bytes:
       </Protocol>
       <Protocol>
         <Type>EXHTTP</Type>
-        <Server>{escape(urlsplit(base_url).hostname or "")}</Server>
-        <SSL>On</SSL>
+        <Server>{escape(_host(base_url))}</Server>
+        <SSL>{"On" if base_url.startswith("https:") else "Off"}</SSL>
         <AuthPackage>basic</AuthPackage>
       </Protocol>
     </Account>
@@ -75,6 +75,13 @@ def deployment_id(user: User) -> UUID:
     return uuid5(NAMESPACE_DNS, user.domain)
 
 
+def _host(base_url: str) -> str:
+    try:
+        return urlsplit(base_url).hostname or ""
+    except ValueError:  # what a client wrote into its Host header need not be one
+        return ""
+
+
 def error(code: int, base_url: str, moment: datetime, schema: Schema | None = None) -> bytes:
     """An error as a child of Response (MS-OXDSCLI 2.2.4.1.1.3, MS-ASCMD 2.2.3.63): Time of the day, Id of the server.
 
@@ -83,7 +90,7 @@ def error(code: int, base_url: str, moment: datetime, schema: Schema | None = No
     namespace = f' xmlns="{schema.response}"' if schema else ""
     return f"""{_HEAD}\
   <Response{namespace}>
-    <Error Time="{moment:%H:%M:%S.%f}0" Id="{crc32((urlsplit(base_url).hostname or "").encode())}">
+    <Error Time="{moment:%H:%M:%S.%f}0" Id="{crc32(_host(base_url).encode())}">
       <ErrorCode>{code}</ErrorCode>
       <Message>{escape(ERROR_MESSAGES[code])}</Message>
       <DebugData />

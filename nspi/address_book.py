@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final, Protocol
 
+from mapigw.directory.addresses import lookup_key
 from mapigw.directory.model import User
 from nspi.collation import collation_key, folded
 from nspi.entryids import PermanentEntryId
@@ -66,7 +67,7 @@ def _entry(user: User) -> Entry | None:
         if not FIRST_MINIMAL_ID < minimal_id <= LAST_MINIMAL_ID:
             raise ValueError(f"user id {user.user_id} is out of range")
         return Entry(user, minimal_id, collation_key(user.display_name or user.address))
-    except (ValueError, AttributeError, TypeError) as error:  # one bad entry never spoils the list
+    except ValueError as error:  # one bad entry never spoils the list
         logger.warning("address book leaves out %s: %s", user.address, error)
         return None
 
@@ -94,21 +95,42 @@ class Container:
 
     def by_words(self, text: str) -> list[Entry]:
         """Entries in each of which every word of ``text`` begins a word of the name or an address, in table order."""
-        wanted = [folded(word) for word in _WORD.findall(text)]
+        wanted = {folded(word) for word in _WORD.findall(text)}
         if not wanted:
             return []
-        longest = max(wanted, key=len)
+        positions = set.intersection(*(self._beginning(word) for word in wanted))
+        return [self.entries[position] for position in sorted(positions)]
+
+    def _beginning(self, prefix: str) -> set[int]:
         words = self._words
         positions = set()
-        index = bisect_left(words, (longest, -1))
-        while index < len(words) and words[index][0].startswith(longest):
-            positions.add(words[index][1])
-            index += 1
-        return [
-            self.entries[position]
-            for position in sorted(positions)
-            if all(any(have.startswith(word) for have in _words(self.entries[position])) for word in wanted)
-        ]
+        for index in range(bisect_left(words, (prefix, -1)), len(words)):
+            word, position = words[index]
+            if not word.startswith(prefix):
+                break
+            positions.add(position)
+        return positions
+
+    @cached_property
+    def _accounts(self) -> dict[str, list[Entry]]:
+        accounts: dict[str, list[Entry]] = {}
+        for entry in self.entries:
+            for account in {address.partition("@")[0].lower() for address in entry.addresses}:
+                accounts.setdefault(account, []).append(entry)
+        return accounts
+
+    @cached_property
+    def _names(self) -> dict[str, list[Entry]]:
+        names: dict[str, list[Entry]] = {}
+        for entry in self.entries:
+            names.setdefault(folded(entry.user.display_name), []).append(entry)
+        return names
+
+    def named(self, name: str) -> list[Entry]:
+        """Those with this account (of an alias, too), or else with this display name, whole, in table order."""
+        if not name:
+            return []
+        return self._accounts.get(name.lower()) or self._names.get(folded(name), [])
 
 
 def _prefix_length(text: str) -> int:
@@ -158,7 +180,7 @@ class AddressBook:
         bracketed = _BRACKETED.search(text)
         text = bracketed[1] if bracketed else text
         text = text[_prefix_length(text) :].strip()
-        return self.by_dn(text) if text.startswith("/") else self._by_address.get(text.lower())
+        return self.by_dn(text) if text.startswith("/") else self._by_address.get(lookup_key(text) or "")
 
     def matches(self, domain: str, text: str) -> list[Entry]:
         """Every entry of the domain's list that ``text`` may mean (MS-OXNSPI 3.1.4.7), in table order."""
@@ -166,7 +188,7 @@ class AddressBook:
         exact = self.exact(text)
         if exact is not None:
             return [exact] if container.position(exact.minimal_id) is not None else []
-        return self._named(container, text) if text.startswith("=") else container.by_words(text)
+        return container.named(text[1:].strip()) if text.startswith("=") else container.by_words(text)
 
     def resolve(self, domain: str, text: str) -> list[Entry]:
         """Ambiguous name resolution (MS-OXNSPI 3.1.4.7): the entry that is meant, none, or all that may be.
@@ -178,16 +200,9 @@ class AddressBook:
         if exact is not None:
             return [exact]
         container = self.container(domain)
-        return self._named(container, text) or ([] if text.startswith("=") else container.by_words(text))
-
-    @staticmethod
-    def _named(container: Container, text: str) -> list[Entry]:
-        """Those with this account (of an alias, too) or else with this display name, whole."""
-        name = text.removeprefix("=").strip()
-        found = container.by_words(name)
-        account = name.lower()
-        accounts = [entry for entry in found if account in (item.partition("@")[0] for item in entry.addresses)]
-        return accounts or [entry for entry in found if folded(entry.user.display_name) == folded(name)]
+        if text.startswith("="):
+            return container.named(text[1:].strip())
+        return container.named(text.strip()) or container.by_words(text)
 
 
 class AddressBooks:
@@ -200,10 +215,10 @@ class AddressBooks:
         self._building = asyncio.Lock()
 
     async def current(self) -> AddressBook:
-        users = await self._directory.users()
-        if users is self._users:
+        if await self._directory.users() is self._users:
             return self._book
         async with self._building:
+            users = await self._directory.users()  # again: while this request waited, another made the book
             if users is not self._users:
                 if users != self._users:
                     self._book = await asyncio.to_thread(AddressBook, users)

@@ -1,52 +1,33 @@
-"""Code pages of 8-bit strings (MS-OXNSPI 2.2.1.5, 3.1.4.3.2)."""
+"""Code pages of 8-bit strings in the address book (MS-OXNSPI 2.2.1.5, 3.1.4.3.2)."""
 
-import codecs
-from functools import cache
 from typing import Final
 
+from mapigw.wire import code_pages
+
+CP_ACP: Final = 0
 CP_WINUNICODE: Final = 1200
 CP_TELETEX: Final = 20261
-CP_ACP: Final = 0
 
-_DEFAULT = "cp1252"
-_CODECS: Final[dict[int, str]] = {
-    CP_ACP: _DEFAULT,
-    # The specification asks for TELETEX and leaves the conversion to the server: its Latin letters and ASCII.
-    CP_TELETEX: "latin-1",
-    20127: "ascii",
-    20866: "koi8-r",
-    21866: "koi8-u",
-    **{28590 + part: f"iso8859-{part}" for part in (1, 2, 3, 4, 5, 6, 7, 8, 9, 13, 15)},
-    936: "gbk",
-    10000: "mac-roman",
-    50220: "iso2022-jp",
-    50221: "iso2022-jp",
-    50222: "iso2022-jp",
-    51932: "euc-jp",
-    51949: "euc-kr",
-    54936: "gb18030",
-    65000: "utf-7",
-    65001: "utf-8",
-}
+_LAST: Final = 65535
+
+# What the client leaves to the server; and TELETEX, which the specification asks for while it leaves the conversion to
+# the server: its ASCII and Latin letters.
+_SUBSTITUTES: Final = {CP_ACP: code_pages.DEFAULT_CODE_PAGE, CP_TELETEX: 28591}
 
 
-@cache
-def codec_name(code_page: int) -> str | None:
-    """The Python codec of a code page of 8-bit strings; None for one that is not supported, Unicode among them."""
-    name = _CODECS.get(code_page)
-    if name is not None:
-        return name
-    if code_page > 9999:  # what is larger and supported is listed; cp10007 and the like would be found by accident
-        return None
-    try:
-        return codecs.lookup(f"cp{code_page}").name
-    except LookupError:
-        return None
+def is_8_bit(code_page: int) -> bool:
+    """Whether strings can be had in the code page as 8-bit ones; not so in Unicode, and in pages nobody knows."""
+    code_page = _SUBSTITUTES.get(code_page, code_page)
+    return code_page <= _LAST and code_page not in (1200, 1201) and code_pages.codec_name(code_page) is not None
 
 
 def is_supported(code_page: int) -> bool:
-    """Whether a session may use the code page: any that has a codec, and Unicode (Outlook's choice)."""
-    return code_page == CP_WINUNICODE or codec_name(code_page) is not None
+    """Whether a session may use the code page: any 8-bit one, and Unicode (Outlook's choice)."""
+    return code_page == CP_WINUNICODE or is_8_bit(code_page)
+
+
+def _usable(code_page: int) -> int:
+    return _SUBSTITUTES.get(code_page, code_page) if is_8_bit(code_page) else code_pages.DEFAULT_CODE_PAGE
 
 
 def encode(text: str, code_page: int) -> bytes:
@@ -54,8 +35,8 @@ def encode(text: str, code_page: int) -> bytes:
 
     A client whose code page is Unicode, or unknown, and which asks for 8-bit strings nevertheless gets Windows-1252.
     """
-    return text.replace("\0", "").encode(codec_name(code_page) or _DEFAULT, "replace")
+    return code_pages.encode(text, _usable(code_page)).replace(b"\0", b"")
 
 
 def decode(data: bytes, code_page: int) -> str:
-    return data.decode(codec_name(code_page) or _DEFAULT, "replace")
+    return code_pages.decode(data, _usable(code_page))

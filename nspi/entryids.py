@@ -1,27 +1,19 @@
 """Entry IDs of the address book (MS-OXNSPI 2.2.9)."""
 
 from dataclasses import dataclass
-from enum import IntEnum
 from typing import Final
 from uuid import UUID
 
 from mapigw.wire.cursor import Cursor
+from mapigw.wire.entryids import ADDRESS_BOOK_PROVIDER_UID, AddressBookObjectType, address_book_entry_id
 from mapigw.wire.errors import WireError
 from nspi.values import Codec
 
-GUID_NSPI: Final = bytes.fromhex("dca740c8c042101ab4b908002b2fe182")
-"""The provider of every Permanent Entry ID (MS-OXNSPI 2.2.1.7); bytes, because the specification gives bytes."""
+GUID_NSPI: Final = ADDRESS_BOOK_PROVIDER_UID.bytes_le
+"""The provider of every Permanent Entry ID, as 16 bytes (MS-OXNSPI 2.2.1.7)."""
 
 _PERMANENT, _EPHEMERAL = 0x00, 0x87
 _R4 = 0x00000001
-
-
-class DisplayType(IntEnum):
-    """MS-OXNSPI 2.2.1.3; those this server returns."""
-
-    MAILUSER = 0x00000000
-    DISTLIST = 0x00000001
-    CONTAINER = 0x00000100
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,18 +21,11 @@ class PermanentEntryId:
     """MS-OXNSPI 2.2.9.3: the object's DN, valid for ever."""
 
     distinguished_name: str
-    display_type: int = DisplayType.MAILUSER
+    display_type: int = AddressBookObjectType.LocalMailUser
 
     def to_bytes(self) -> bytes:
         """28 bytes and the NUL-terminated DN. Raises UnicodeEncodeError for a DN that is not ASCII."""
-        return (
-            bytes((_PERMANENT, 0, 0, 0))
-            + GUID_NSPI
-            + _R4.to_bytes(4, "little")
-            + self.display_type.to_bytes(4, "little")
-            + self.distinguished_name.encode("ascii")
-            + b"\0"
-        )
+        return address_book_entry_id(self.distinguished_name, self.display_type)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +34,7 @@ class EphemeralEntryId:
 
     provider_uid: UUID
     minimal_id: int
-    display_type: int = DisplayType.MAILUSER
+    display_type: int = AddressBookObjectType.LocalMailUser
 
     def to_bytes(self) -> bytes:
         """32 bytes."""

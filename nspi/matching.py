@@ -7,19 +7,12 @@ from typing import Any, Final
 from mapigw.wire import tags
 from mapigw.wire.codes import ErrorCode
 from mapigw.wire.properties import property_id, property_type
-from nspi import codepages
-from nspi.address_book import Entry
-from nspi.collation import collation_key, folded
-from nspi.errors import NspiError
-from nspi.properties import Format, native_value, specified
-from nspi.restrictions import (
+from mapigw.wire.restrictions import (
     AndRestriction,
     BitMaskRestriction,
     ComparePropertiesRestriction,
     ContentRestriction,
     ExistRestriction,
-    FuzzyLevelHigh,
-    FuzzyLevelLow,
     NotRestriction,
     OrRestriction,
     PropertyRestriction,
@@ -27,21 +20,30 @@ from nspi.restrictions import (
     Restriction,
     SizeRestriction,
 )
+from nspi import codepages
+from nspi.address_book import Entry
+from nspi.collation import collation_key, folded
+from nspi.errors import NspiError
+from nspi.properties import Format, native_value, specified
 
 Predicate = Callable[[Entry], bool]
 Resolve = Callable[[str], list[Entry]]
 """Ambiguous name resolution of one string, for the property PidTagAnr."""
 
+# FuzzyLevelLow and FuzzyLevelHigh, MS-OXCDATA 2.12.4.1
+FULLSTRING, SUBSTRING, PREFIX = 0x0000, 0x0001, 0x0002
+IGNORECASE, IGNORENONSPACE, LOOSE = 0x0001, 0x0002, 0x0004
+
 DEEPEST: Final = 16
 MOST_NODES: Final = 500
 
 _OPERATORS: Final[dict[int, Callable[[Any, Any], bool]]] = {
-    RelationalOperator.LT: operator.lt,
-    RelationalOperator.LE: operator.le,
-    RelationalOperator.GT: operator.gt,
-    RelationalOperator.GE: operator.ge,
-    RelationalOperator.EQ: operator.eq,
-    RelationalOperator.NE: operator.ne,
+    RelationalOperator.LESS_THAN: operator.lt,
+    RelationalOperator.LESS_THAN_OR_EQUAL: operator.le,
+    RelationalOperator.GREATER_THAN: operator.gt,
+    RelationalOperator.GREATER_THAN_OR_EQUAL: operator.ge,
+    RelationalOperator.EQUAL: operator.eq,
+    RelationalOperator.NOT_EQUAL: operator.ne,
 }
 
 
@@ -113,14 +115,14 @@ class Matcher:
         if property_id(restriction.property_tag) == property_id(tags.PidTagAnr):
             return self._anr(operand)
         high = restriction.fuzzy_level_high
-        loose = bool(high & (FuzzyLevelHigh.LOOSE | FuzzyLevelHigh.IGNORENONSPACE))
+        loose = bool(high & (LOOSE | IGNORENONSPACE))
 
         def normal(value: Any) -> Any:
             if not isinstance(value, str):
                 return value
             if loose:
                 return folded(value)
-            return value.casefold() if high & FuzzyLevelHigh.IGNORECASE else value
+            return value.casefold() if high & IGNORECASE else value
 
         wanted: Any = normal(operand)
         kind: type[Any] = type(wanted)
@@ -131,25 +133,22 @@ class Matcher:
             value = normal(value)
             if type(value) is not kind:
                 return False
-            match restriction.fuzzy_level_low & 0x000F:
-                case FuzzyLevelLow.FULLSTRING:
-                    return bool(value == wanted)
-                case FuzzyLevelLow.SUBSTRING:
-                    return wanted in value
-                case FuzzyLevelLow.PREFIX:
-                    return bool(value.startswith(wanted))
-                case _:
-                    return False
+            low = restriction.fuzzy_level_low & 0x000F
+            if low == FULLSTRING:
+                return bool(value == wanted)
+            if low == SUBSTRING:
+                return wanted in value
+            return low == PREFIX and bool(value.startswith(wanted))
 
         return lambda entry: any(matches(value) for value in self._values(entry, restriction.property_tag))
 
     def _property(self, restriction: PropertyRestriction) -> Predicate:
         operand = self._operand(restriction.tagged_value)
-        if property_id(restriction.prop_tag) == property_id(tags.PidTagAnr):
+        if property_id(restriction.property_tag) == property_id(tags.PidTagAnr):
             return self._anr(operand)
         compare = _comparison(restriction.rel_op)
         wanted = _comparable(operand)
-        tag = restriction.prop_tag
+        tag = restriction.property_tag
         return lambda entry: any(
             compare(have, wanted)
             for value in self._values(entry, tag)

@@ -1,165 +1,34 @@
 """Restrictions in the address book's encoding (MS-OXCDATA 2.12; values as MS-OXCMAPIHTTP 2.2.1.2, 32-bit counts).
 
-The structures are those of ROP buffers; the values inside carry presence bytes, so that the two cannot share readers.
-Nesting deeper than `DEEPEST` is malformed; the limit that is answered with TooComplex is far lower (matching.py).
+What a restriction is stands in `mapigw.wire.restrictions`. Here the values inside carry presence bytes, so that the
+two encodings cannot share readers. Nesting deeper than `MAXIMUM_DEPTH` is malformed; the limit that is answered with
+TooComplex is far lower (matching.py).
 """
 
-from dataclasses import dataclass
-from enum import IntEnum, IntFlag
-from typing import Any, Final
-
 from mapigw.wire.cursor import Cursor
-from nspi.values import Codec, pull_tagged_value, push_tagged_value
-
-DEEPEST: Final = 100
-
-
-class RelationalOperator(IntEnum):
-    """MS-OXCDATA 2.12.5.1."""
-
-    LT = 0x00
-    LE = 0x01
-    GT = 0x02
-    GE = 0x03
-    EQ = 0x04
-    NE = 0x05
-    MEMBER_OF_DL = 0x64
-
-
-class FuzzyLevelLow(IntEnum):
-    """MS-OXCDATA 2.12.4.1, FuzzyLevelLow."""
-
-    FULLSTRING = 0x0000
-    SUBSTRING = 0x0001
-    PREFIX = 0x0002
-
-
-class FuzzyLevelHigh(IntFlag):
-    """MS-OXCDATA 2.12.4.1, FuzzyLevelHigh."""
-
-    IGNORECASE = 0x0001
-    IGNORENONSPACE = 0x0002
-    LOOSE = 0x0004
-
-
-@dataclass(frozen=True, slots=True)
-class AndRestriction:
-    """2.12.1."""
-
-    restricts: "tuple[Restriction, ...]"
-
-
-@dataclass(frozen=True, slots=True)
-class OrRestriction:
-    """2.12.2."""
-
-    restricts: "tuple[Restriction, ...]"
-
-
-@dataclass(frozen=True, slots=True)
-class NotRestriction:
-    """2.12.3."""
-
-    restriction: "Restriction"
-
-
-@dataclass(frozen=True, slots=True)
-class ContentRestriction:
-    """2.12.4."""
-
-    fuzzy_level_low: int
-    fuzzy_level_high: int
-    property_tag: int
-    tagged_value: tuple[int, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class PropertyRestriction:
-    """2.12.5."""
-
-    rel_op: int
-    prop_tag: int
-    tagged_value: tuple[int, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class ComparePropertiesRestriction:
-    """2.12.6."""
-
-    rel_op: int
-    prop_tag_1: int
-    prop_tag_2: int
-
-
-@dataclass(frozen=True, slots=True)
-class BitMaskRestriction:
-    """2.12.7; ``bitmap_rel_op`` 0: all bits of the mask are zero, 1: some are not."""
-
-    bitmap_rel_op: int
-    prop_tag: int
-    mask: int
-
-
-@dataclass(frozen=True, slots=True)
-class SizeRestriction:
-    """2.12.8."""
-
-    rel_op: int
-    prop_tag: int
-    size: int
-
-
-@dataclass(frozen=True, slots=True)
-class ExistRestriction:
-    """2.12.9."""
-
-    prop_tag: int
-
-
-@dataclass(frozen=True, slots=True)
-class SubObjectRestriction:
-    """2.12.10."""
-
-    sub_object: int
-    restriction: "Restriction"
-
-
-@dataclass(frozen=True, slots=True)
-class CommentRestriction:
-    """2.12.11."""
-
-    tagged_values: tuple[tuple[int, Any], ...]
-    restriction: "Restriction | None"
-
-
-@dataclass(frozen=True, slots=True)
-class CountRestriction:
-    """2.12.12."""
-
-    count: int
-    sub_restriction: "Restriction"
-
-
-Restriction = (
-    AndRestriction
-    | OrRestriction
-    | NotRestriction
-    | ContentRestriction
-    | PropertyRestriction
-    | ComparePropertiesRestriction
-    | BitMaskRestriction
-    | SizeRestriction
-    | ExistRestriction
-    | SubObjectRestriction
-    | CommentRestriction
-    | CountRestriction
+from mapigw.wire.restrictions import (
+    MAXIMUM_DEPTH,
+    AndRestriction,
+    BitMaskRestriction,
+    CommentRestriction,
+    ComparePropertiesRestriction,
+    ContentRestriction,
+    CountRestriction,
+    ExistRestriction,
+    NotRestriction,
+    OrRestriction,
+    PropertyRestriction,
+    Restriction,
+    SizeRestriction,
+    SubObjectRestriction,
 )
+from nspi.values import Codec, pull_tagged_value, push_tagged_value
 
 
 def pull_restriction(cursor: Cursor, depth: int = 0) -> Restriction:
     """Read one restriction with all it contains. Raises `WireError`."""
-    if depth > DEEPEST:
-        raise cursor.fail(f"restrictions nested deeper than {DEEPEST}")
+    if depth > MAXIMUM_DEPTH:
+        raise cursor.fail(f"restrictions nested deeper than {MAXIMUM_DEPTH}")
     match cursor.uint8():
         case 0x00:
             return AndRestriction(_pull_several(cursor, depth))

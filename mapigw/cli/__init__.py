@@ -4,6 +4,7 @@ import click
 
 from mapigw.cli.demo import demo
 from mapigw.cli.group import Group
+from mapigw.cli.mailbox import mailbox
 from mapigw.cli.serve import serve
 from mapigw.cli.user import user
 
@@ -16,4 +17,5 @@ def main() -> None:
 
 main.add_command(serve)
 main.add_command(user)
+main.add_command(mailbox)
 main.add_command(demo)

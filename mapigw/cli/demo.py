@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from socket import gethostname
 
 import click
 from rich.console import Console
@@ -12,8 +13,9 @@ from mapigw.cli.group import data_option, opened_store
 from mapigw.cli.serve import run
 from mapigw.directory.directory import Directory
 from mapigw.directory.model import User
-from mapigw.mail.mime import message_from_mime
-from mapigw.mailbox.mailboxes import Mailboxes, NewMessage
+from mapigw.mail.importer import Importer
+from mapigw.mail.sources import read_sources
+from mapigw.mailbox.mailboxes import Mailboxes
 from mapigw.server.config import ConfigurationError, load
 from mapigw.server.gateway import Gateway
 from mapigw.store.database import Database
@@ -21,7 +23,6 @@ from mapigw.store.database import Database
 DOMAIN = "bm.lan"
 PASSWORD = "secret"  # noqa: S105
 USERS = (("tom", "Tom Bauer"), ("anna", "Anna Maier"))
-_BATCH = 100  # messages a transaction
 
 
 @click.command()
@@ -30,7 +31,7 @@ _BATCH = 100  # messages a transaction
     "--mail",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     metavar="DIR",
-    help="A folder with .eml files, to be put into both mailboxes once.",
+    help="Mail as mapigw mailbox import takes it, to be put into both inboxes once.",
 )
 @click.option("--listen", metavar="HOST:PORT", default="0.0.0.0:8443", show_default=True)
 def demo(data: Path, mail: Path | None, listen: str) -> None:
@@ -50,7 +51,7 @@ async def prepare(data: Path, mail: Path | None) -> None:
             user = await _ensure_user(directory, f"{name}@{DOMAIN}", display_name)
             done = data / f"demo-mail-{user.mailbox_guid}"
             if mail and not done.exists():
-                count = await _fill(database, user, mail)
+                count = await _fill(database, user, data, mail)
                 done.touch()
                 click.echo(f"Put {count} messages into the inbox of {user.address}.")
 
@@ -60,19 +61,11 @@ async def _ensure_user(directory: Directory, address: str, display_name: str) ->
     return known or await directory.add(address, PASSWORD, display_name=display_name)
 
 
-async def _fill(database: Database, user: User, mail: Path) -> int:
+async def _fill(database: Database, user: User, data: Path, mail: Path) -> int:
     mailbox = await Mailboxes(database).open(user.mailbox_id)
     inbox = await mailbox.special_folder("inbox")
-    paths = await asyncio.to_thread(lambda: sorted(mail.rglob("*.eml")))
-    for start in range(0, len(paths), _BATCH):
-        messages = await asyncio.to_thread(_read, paths[start : start + _BATCH])
-        await mailbox.append(inbox.folder_id, messages)
-    return len(paths)
-
-
-def _read(paths: list[Path]) -> list[NewMessage]:
-    contents = [path.read_bytes() for path in paths]
-    return [NewMessage(message_from_mime(content), mime=content) for content in contents]
+    summary = await Importer(mailbox, inbox, data / "unreadable").run(read_sources([mail]))
+    return summary.imported
 
 
 def _explain(gateway: Gateway) -> None:
@@ -81,7 +74,8 @@ def _explain(gateway: Gateway) -> None:
     for name, _ in USERS:
         table.add_row("Address", f"[bold]{name}@{DOMAIN}[/]")
     table.add_row("Password", f"[bold]{PASSWORD}[/]")
-    table.add_row("Server", f"{gateway.url}/  (mailboxes at /mapi/emsmdb, address book at /mapi/nspi)")
+    server = f"{gateway.url.partition('://')[0]}://{gethostname()}:{port}/"
+    table.add_row("Server", f"{server}  (mailboxes at /mapi/emsmdb, address book at /mapi/nspi)")
     table.add_row(
         "Autodiscover",
         f"https://autodiscover.{DOMAIN}{'' if port == 443 else f':{port}'}/autodiscover/autodiscover.xml",

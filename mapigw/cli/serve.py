@@ -34,6 +34,7 @@ def serve(
 def run(settings: Settings, started: Callable[[gateway.Gateway], None]) -> None:
     """Serve in this process until it is told to stop. Raises `click.ClickException` when that cannot be begun."""
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # its INFO tells of every start
     loop_factory = uvloop.new_event_loop if settings.uvloop else asyncio.new_event_loop
     try:
         with asyncio.Runner(loop_factory=loop_factory) as runner:

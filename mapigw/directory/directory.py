@@ -72,8 +72,6 @@ class Directory:
         self._loaded_at: StampState | None = None
         self._confirm_after: float | None = None
 
-    # -- reading
-
     async def account(self, address: str) -> Account | None:
         """As `by_address`, with the password hash; for authentication only."""
         snapshot = self._snapshot if self._is_fresh() else await self._reload()
@@ -103,8 +101,6 @@ class Directory:
             return snapshot.users
         name = (lookup_key(f"x@{domain}") or "").partition("@")[2]
         return tuple(user for user in snapshot.users if user.domain == name)
-
-    # -- writing
 
     async def add(self, address: str, password: str, *, display_name: str = "", admin: bool = False) -> User:
         """Create a user with its mailbox, and its domain where it is the first there, in one transaction.
@@ -226,8 +222,6 @@ class Directory:
         if user is None or user.user_id != user_id:  # removed by somebody else in the meantime
             raise UnknownUser(address)
         return user
-
-    # -- the snapshot
 
     def _is_fresh(self) -> bool:
         """One stat() (about 1 µs, no disk access), so it runs on the event loop."""

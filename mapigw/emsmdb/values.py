@@ -21,13 +21,18 @@ ROW_VALUE_MAXIMUM: Final = 0x7FF0
 
 
 class Reader:
-    """Turns an object's values into cells for one request."""
+    """Turns an object's values into cells for one request.
 
-    def __init__(self, call: Call, want_unicode: int, size_limit: int) -> None:
+    A value above ``size_limit`` bytes is an error; with ``truncate`` texts and binaries are cut to that many bytes
+    instead.
+    """
+
+    def __init__(self, call: Call, want_unicode: int, size_limit: int, *, truncate: int = 0) -> None:
         self._mailbox = call.logon.mailbox
         self._code_page = call.session.parameters.default_code_page
         self._unicode = bool(want_unicode)
         self._limit = min(size_limit or ROW_VALUE_MAXIMUM, ROW_VALUE_MAXIMUM)
+        self._truncate = truncate
 
     async def row(self, values: Mapping[int, Any], columns: Sequence[int]) -> list[Any]:
         """A cell for each column."""
@@ -50,6 +55,8 @@ class Reader:
             return ErrorCode.NotFound
         kind, value = found
         wanted = column & 0xFFFF & ~MULTIPLE_INSTANCE
+        if self._truncate:
+            value = await self._truncated(kind, value)
         if isinstance(value, BlobValue):
             if value.size > self._limit:
                 return ErrorCode.NotEnoughMemory
@@ -65,6 +72,16 @@ class Reader:
         if _STRING8_OF.get(kind) == wanted:
             return narrowed(value, self._code_page)
         return ErrorCode.NotFound
+
+    async def _truncated(self, kind: int, value: Any) -> Any:
+        """The beginning of a text or binary that is too long for a table's row."""
+        if isinstance(value, BlobValue):
+            value = parse_value(kind, await self._mailbox.read_blob(value.digest, 0, self._truncate))
+        if isinstance(value, str):
+            return value[: self._truncate // 2]
+        if isinstance(value, bytes):
+            return value[: self._truncate]
+        return value
 
 
 def narrowed(value: Any, code_page: int) -> Any:

@@ -187,12 +187,9 @@ def maildir_folder(name: str) -> tuple[str, ...]:
     return tuple(_MODIFIED_UTF7.sub(letters, part) for part in parts if part)
 
 
-_STATUS_LINE: Final = re.compile(rb"(?:x-)?(?:mozilla-)?status:", re.IGNORECASE)
-
-
 def status_flags(raw: bytes) -> Flags:
     """Flags in the Status, X-Status and X-Mozilla-Status fields that mail programs write into mbox files."""
-    if not _STATUS_LINE.search(raw, 0, _STATUS_REGION):
+    if b"status:" not in raw[:_STATUS_REGION].lower():
         return Flags()
     headers = Headers(raw, 0, min(len(raw), _STATUS_REGION))
     status = headers.first("status").upper()
@@ -211,9 +208,10 @@ def status_flags(raw: bytes) -> Flags:
     )
 
 
-_FIELD_LINE: Final = re.compile(rb"[!-9;-~]+[ \t]*:")
-_SURE_FROM: Final = re.compile(rb"From (?:.*[0-9][0-9]:[0-9][0-9]|- *\r?\n)")
-_QUOTED_FROM: Final = re.compile(rb">+From ")
+_SEPARATOR: Final = re.compile(rb"^From [^\n]*\n(?=[!-9;-~]+[ \t]*:|>?From )", re.MULTILINE)
+_SURE_SEPARATOR: Final = re.compile(rb"From (?:.*[0-9][0-9]:[0-9][0-9]|- *\r?\n)")
+_QUOTED_FROM: Final = re.compile(rb"^>(?=>*From )", re.MULTILINE)
+_LOOKAHEAD: Final = 4096  # bytes within which a separator and the beginning of the next line are looked for
 
 
 def _read_mbox(path: Path, folder: tuple[str, ...]) -> Iterator[Item | Unreadable]:
@@ -240,42 +238,58 @@ def split_mbox(file: BinaryIO) -> Iterator[tuple[bytes, bytes | None]]:
     """(separator line, message) of each message of an mbox; None for a message larger than `MAX_MESSAGE`.
 
     A line "From ..." begins a message when a header field follows it and a blank line precedes it; Mozilla's "From - "
-    and one with a time of day need no blank line. Quoted From lines lose one ">" (mboxrd; in mboxo files that is right for all but quoted quotes).
+    and one with a time of day need no blank line. Quoted From lines lose one ">" (mboxrd, right for most mboxo files).
     """
     separator = b""
-    lines: list[bytes] = []
-    size = 0
-    after_blank = True
-    line = file.readline(_PIECE)
-    at_start = True
-    while line:
-        following = file.readline(_PIECE)
-        ends = line.endswith(b"\n")
-        if (
-            at_start
-            and line.startswith(b"From ")
-            and (after_blank or _SURE_FROM.match(line))
-            and (_FIELD_LINE.match(following) or following.startswith((b"From ", b">From ")))
-            and not (separator and not lines)  # a second From line above the same header
-        ):
-            if separator or lines:
-                yield separator, _joined(lines, size)
-            separator, lines, size = line, [], 0
-        else:
-            size += len(line)
-            if size <= MAX_MESSAGE:
-                quoted = at_start and line.startswith(b">") and _QUOTED_FROM.match(line)
-                lines.append(line[1:] if quoted else line)
-        after_blank = at_start and line in (b"\n", b"\r\n")
-        at_start = ends
-        line = following
-    if separator or lines:
-        yield separator, _joined(lines, size)
+    buffer = bytearray()  # what is read of the current message, and a little more
+    scanned = 0  # no separator begins before it
+    skipping = False  # the current message is too large; its bytes are dropped
+    ended = False
+    while not ended:
+        piece = file.read(_PIECE)
+        ended = not piece
+        buffer += piece
+        while True:
+            found = _SEPARATOR.search(buffer, scanned)
+            if found is None or not (ended or found.end() + _LOOKAHEAD <= len(buffer)):
+                scanned = _line_start(buffer, found.start() if found else max(scanned, len(buffer) - _LOOKAHEAD))
+                break
+            if not _begins_message(buffer, found):
+                scanned = found.end()
+                continue
+            if separator or found.start():
+                yield separator, None if skipping else _message_bytes(buffer, found.start())
+            separator, skipping = found.group(), False
+            del buffer[: found.end()]
+            scanned = _second_separator(buffer)
+        if scanned > MAX_MESSAGE:
+            skipping = True
+        if skipping:
+            del buffer[:scanned]
+            scanned = 0
+    if separator or buffer:
+        yield separator, None if skipping else _message_bytes(buffer, len(buffer))
 
 
-def _joined(lines: list[bytes], size: int) -> bytes | None:
-    if size > MAX_MESSAGE:
-        return None
-    if lines and lines[-1] in (b"\n", b"\r\n"):
-        lines.pop()  # belongs to the separator
-    return b"".join(lines)
+def _line_start(buffer: bytearray, position: int) -> int:
+    return buffer.rfind(b"\n", 0, position) + 1
+
+
+def _begins_message(buffer: bytearray, found: re.Match[bytes]) -> bool:
+    start = found.start()
+    after_blank = start == 0 or buffer.endswith((b"\n\n", b"\n\r\n"), max(0, start - 3), start)
+    return after_blank or _SURE_SEPARATOR.match(found.group()) is not None
+
+
+def _second_separator(buffer: bytearray) -> int:
+    """Where to look on when another From line stands above the same header: behind it."""
+    return buffer.find(b"\n") + 1 if buffer.startswith(b"From ") else 0
+
+
+def _message_bytes(buffer: bytearray, end: int) -> bytes:
+    if buffer.endswith(b"\r\n\r\n", 0, end):  # the blank line belongs to the separator
+        end -= 2
+    elif buffer.endswith(b"\n\n", 0, end):
+        end -= 1
+    raw = bytes(buffer[:end])
+    return _QUOTED_FROM.sub(b"", raw) if b"\n>" in raw else raw

@@ -12,6 +12,7 @@ from aiohttp.web import BaseRequest, StreamResponse
 
 from mapigw.server.client_address import TrustedProxies
 from mapigw.server.log_file import LogFile
+from mapigw.server.request_keys import USER
 
 _MONTHS = ("", "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")  # in any locale
 _ESCAPED = re.compile(r"[^ !#-\[\]-~]")  # control characters, the quote, the backslash, and all above ASCII
@@ -81,7 +82,7 @@ class AccessLog:
 
     def write(self, request: BaseRequest, response: StreamResponse) -> None:
         headers = request.headers
-        user = request.get("user")
+        user = request.get(USER)
         line = combined(
             self._proxies.client_address(request),
             user.address if user else "-",

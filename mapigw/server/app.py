@@ -11,6 +11,7 @@ from aiohttp import web
 from mapigw.directory.authentication import Authenticator
 from mapigw.server.client_address import TrustedProxies
 from mapigw.server.event_log import EventLog
+from mapigw.server.request_keys import USER
 
 CHALLENGE = 'Basic realm="mapigw", charset="UTF-8"'
 
@@ -30,7 +31,7 @@ Outlook finds the rest by itself.</p>
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """What answers a path. Unless ``anonymous``, its requests come with their user, ``request["user"]``."""
+    """What answers a path. Unless ``anonymous``, its requests come with their user, ``request[USER]``."""
 
     handler: Handler
     anonymous: bool = False
@@ -70,6 +71,7 @@ class Application:
         self._events = events
         self.web = web.Application(client_max_size=request_body_limit)
         self.web.router.add_route("*", "/{path:.*}", self._handle)
+        self.web.on_response_prepare.append(_name_server)
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         endpoint = self._endpoints.get(request.path.lower().rstrip("/") or "/")
@@ -96,8 +98,12 @@ class Application:
         if user is None:
             self._events.refused(client, request.method, request.path)
             return False
-        request["user"] = user
+        request[USER] = user
         return True
+
+
+async def _name_server(request: web.Request, response: web.StreamResponse) -> None:
+    response.headers["Server"] = "mapigw"  # aiohttp would tell its own version and Python's
 
 
 def basic_credentials(header: str) -> tuple[str, str] | None:

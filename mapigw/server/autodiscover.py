@@ -8,6 +8,7 @@ from autodiscover.request import BODY_LIMIT
 from autodiscover.service import Answer, answer, answer_json
 from mapigw.server.app import plain
 from mapigw.server.client_address import TrustedProxies
+from mapigw.server.request_keys import USER
 
 
 class AutodiscoverHandler:
@@ -24,7 +25,7 @@ class AutodiscoverHandler:
         body = await _read(request, BODY_LIMIT + 1)
         capability = request.headers.get("X-MapiHttpCapability")
         return _response(
-            await answer(request["user"], body, base_url=self._base_url(request), mapi_http_capability=capability)
+            await answer(request[USER], body, base_url=self._base_url(request), mapi_http_capability=capability)
         )
 
     async def json(self, request: web.Request) -> web.StreamResponse:

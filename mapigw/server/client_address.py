@@ -6,9 +6,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from aiohttp.web import BaseRequest
 
 from mapigw.server.config import Network
-
-KEY = "client_address"
-"""Where a request keeps its client's address once it has been found out."""
+from mapigw.server.request_keys import CLIENT_ADDRESS
 
 
 class TrustedProxies:
@@ -23,10 +21,10 @@ class TrustedProxies:
         X-Forwarded-For grows to the right, each proxy adding its peer, so the rightmost address that is not a trusted
         proxy is the last one somebody trustworthy has seen; what stands left of it is only the client's word.
         """
-        known = request.get(KEY)
+        known = request.get(CLIENT_ADDRESS)
         if known is None:
-            known = request[KEY] = self._client_address(request)
-        return str(known)
+            known = request[CLIENT_ADDRESS] = self._client_address(request)
+        return known
 
     def scheme(self, request: BaseRequest) -> str:
         """``http`` or ``https``, as the client wrote it."""

@@ -16,7 +16,6 @@ from multidict import CIMultiDict
 from mapigw.directory.model import User
 from mapigw.endpoint import ClientContext, SessionEndpoint
 from mapigw.server.capture import CaptureWriter, Exchange, public_headers
-from mapigw.server.client_address import KEY as CLIENT_ADDRESS
 from mapigw.server.contexts import (
     CONTEXT_COOKIE,
     EXPIRATION,
@@ -26,6 +25,7 @@ from mapigw.server.contexts import (
     SessionContext,
     SessionContexts,
 )
+from mapigw.server.request_keys import CLIENT_ADDRESS, USER
 from mapigw.wire.errors import WireError
 from mapigw.wire.mapihttp import PENDING, PROCESSING, ResponseCode, final_part
 
@@ -60,7 +60,7 @@ class MapiHttp:
     """Answers the requests to one endpoint; an application sends them to `handle` and calls `shutdown` at its end.
 
     ``path`` (such as ``/mapi/emsmdb``) names the endpoint in logs and captures. The authenticated user is
-    ``request["user"]``; a request without one is refused. ``capture`` records one user's exchanges.
+    ``request[USER]``; a request without one is refused. ``capture`` records one user's exchanges.
     """
 
     def __init__(
@@ -114,7 +114,7 @@ class MapiHttp:
     async def _answer(self, exchange: _Exchange) -> web.StreamResponse:
         request = exchange.request
         kind = self._check(request)
-        user: User = request["user"]
+        user: User = request[USER]
         exchange.request_type = request_type = request.headers["X-RequestType"]
         exchange.body = body = await self._read(request)
         cookies = _cookies(request)
@@ -146,7 +146,7 @@ class MapiHttp:
             raise RefusalError(ResponseCode.EndpointShuttingDown, "The server is shutting down.")
         if request.method != "POST":
             raise RefusalError(ResponseCode.InvalidVerb, "Requests use the POST method.")
-        if request.get("user") is None:
+        if request.get(USER) is None:
             raise RefusalError(ResponseCode.AnonymousNotAllowed, "Anonymous requests are not allowed.")
         for name in ("X-RequestType", "X-RequestId"):
             if name not in headers:
@@ -272,12 +272,12 @@ class _Exchange:
             return task.result(), ResponseCode.Success, ""
         if isinstance(error, WireError):
             return b"", ResponseCode.InvalidRequestBody, f"The request body is invalid: {error}."
-        logger.error("%s failed (user %s)", self.request_type, self.request["user"].address, exc_info=error)
+        logger.error("%s failed (user %s)", self.request_type, self.request[USER].address, exc_info=error)
         return b"", ResponseCode.UnknownFailure, "The request failed."
 
     def refuse(self, code: ResponseCode, reason: str) -> web.Response:
         """A transport error: HTTP 200, the code and a page for humans (2.2.3.3.3)."""
-        user = self.request.get("user")
+        user = self.request.get(USER)
         logger.info(
             "%s %s by %s from %s: %d %s",
             self.transport.path,
@@ -321,7 +321,7 @@ class _Exchange:
     def _done(self, headers: Mapping[str, str], code: ResponseCode, content: bytes) -> None:
         """Hand the exchange to the capture if its user is the one to be traced."""
         capture = self.transport.capture
-        user = self.request.get("user")
+        user = self.request.get(USER)
         if capture is None or user is None or user.address != capture.user:
             return
         exchange = Exchange(

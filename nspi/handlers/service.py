@@ -21,7 +21,7 @@ def unbind(call: Call, request: Any) -> dict[str, Any]:
 @handles("GetTemplateInfo")
 def get_template_info(call: Call, request: Any) -> dict[str, Any]:
     """3.1.4.1.18: this server has no templates, which is InvalidLocale (constraint 5)."""
-    if codepages.codec_name(request.code_page) is None:
+    if not codepages.is_8_bit(request.code_page):
         raise NspiError(ErrorCode.InvalidCodepage)
     raise NspiError(ErrorCode.InvalidLocale)
 

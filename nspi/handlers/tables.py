@@ -5,11 +5,12 @@ from typing import Any, Final
 
 from mapigw.wire import tags
 from mapigw.wire.codes import ErrorCode
+from mapigw.wire.entryids import AddressBookObjectType
 from mapigw.wire.properties import PropertyType, property_id, property_type
 from nspi import codepages
 from nspi.address_book import GAL, Container, Entry
 from nspi.collation import collation_key
-from nspi.entryids import DisplayType, PermanentEntryId
+from nspi.entryids import PermanentEntryId
 from nspi.errors import NspiError
 from nspi.handlers.registry import Call, checked_columns, echoed, handles, most_rows, stat_of
 from nspi.matching import Matcher
@@ -242,7 +243,7 @@ def get_special_table(call: Call, request: Any) -> dict[str, Any]:
 def _gal_row(code_page: int, *, wide: bool) -> list[tuple[int, Any]]:
     name_tag = tags.PidTagDisplayName if wide else as_string8(tags.PidTagDisplayName)
     return [
-        (tags.PidTagEntryId, PermanentEntryId(GAL_DN, DisplayType.CONTAINER).to_bytes()),
+        (tags.PidTagEntryId, PermanentEntryId(GAL_DN, AddressBookObjectType.Container).to_bytes()),
         (tags.PidTagContainerFlags, AB_RECIPIENTS | AB_UNMODIFIABLE),
         (tags.PidTagDepth, 0),
         (tags.PidTagAddressBookContainerId, GAL),

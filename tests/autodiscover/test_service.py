@@ -185,7 +185,17 @@ async def test_values_from_the_host_header_cannot_break_out() -> None:
     assert b"x&lt;/InternalUrl&gt;&lt;y&gt;&amp;/mapi/emsmdb/" in document
 
 
-# -- requests that cannot be answered
+async def test_a_host_header_that_is_no_host_is_no_failure() -> None:
+    for base_url in ("https://[::1", "https://", "https://\u2100/x"):
+        answered = await answer(TOM, request(), base_url=base_url, mapi_http_capability="1")
+        assert b"<Server></Server>" in answered.body
+        answered = await answer(TOM, b"", base_url=base_url, mapi_http_capability="1")
+        assert b'Id="0"' in answered.body
+
+
+def test_plain_http_is_told() -> None:
+    assert b"<SSL>Off</SSL>" in documents.outlook_settings(TOM, "http://127.0.0.1:8080")
+
 
 INVALID = error_document(600, "Invalid Request")
 
@@ -290,9 +300,6 @@ async def test_another_response_schema_has_no_provider(acceptable: str) -> None:
     assert await ask(request(acceptable=acceptable)) == error_document(601, "Provider is not available")
 
 
-# -- phones
-
-
 async def test_a_phone_learns_that_active_sync_is_not_served() -> None:
     expected = error_document(601, "Provider is not available", MOBILE_RESPONSE)
     assert await ask(mobile_request(), None) == expected
@@ -343,6 +350,10 @@ async def test_a_phone_asking_for_another_address_gets_the_error_of_its_schema(a
     )
 
 
+@pytest.mark.spec("MS-ASCMD_R3799")
+@pytest.mark.spec("MS-ASCMD_R2286")
+@pytest.mark.spec("MS-ASCMD_R2287")
+@pytest.mark.spec("MS-ASCMD_R2288")
 async def test_a_phones_invalid_request_gets_the_error_of_its_schema() -> None:
     # MS-ASCMD 4.2.3
     invalid = error_document(600, "Invalid Request", MOBILE_RESPONSE)
@@ -358,9 +369,6 @@ async def test_a_phones_invalid_request_gets_the_error_of_its_schema() -> None:
 async def test_an_echoed_address_cannot_break_out() -> None:
     body = await ask(mobile_request("&lt;/EMailAddress&gt;&amp;"))
     assert b"<EMailAddress>&lt;/EMailAddress&gt;&amp;</EMailAddress>" in body
-
-
-# -- JSON
 
 
 @pytest.mark.parametrize("protocol", ["AutodiscoverV1", "Autodiscoverv1", "AUTODISCOVERV1"])

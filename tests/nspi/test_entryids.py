@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mapigw.wire.entryids import AddressBookObjectType
 from mapigw.wire.errors import WireError
-from nspi.entryids import DisplayType, EphemeralEntryId, PermanentEntryId, parse_entry_id
+from nspi.entryids import EphemeralEntryId, PermanentEntryId, parse_entry_id
 
 GAL_ENTRY_ID = "00000000 dca740c8c042101ab4b908002b2fe182 01000000 00010000 2f00"
 
@@ -15,7 +16,7 @@ GAL_ENTRY_ID = "00000000 dca740c8c042101ab4b908002b2fe182 01000000 00010000 2f00
 @pytest.mark.spec("MS-OXNSPI_R1720")
 @pytest.mark.spec("MS-OXNSPI_R393")
 def test_permanent_entry_id() -> None:
-    entry_id = PermanentEntryId("/", DisplayType.CONTAINER)
+    entry_id = PermanentEntryId("/", AddressBookObjectType.Container)
     assert entry_id.to_bytes() == bytes.fromhex(GAL_ENTRY_ID)
     assert parse_entry_id(bytes.fromhex(GAL_ENTRY_ID)) == entry_id
 

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from mapigw.wire.cursor import Cursor
 from mapigw.wire.errors import WireError
-from nspi.restrictions import (
+from mapigw.wire.restrictions import (
     AndRestriction,
     BitMaskRestriction,
     CommentRestriction,
@@ -18,9 +18,8 @@ from nspi.restrictions import (
     Restriction,
     SizeRestriction,
     SubObjectRestriction,
-    pull_restriction,
-    push_restriction,
 )
+from nspi.restrictions import pull_restriction, push_restriction
 from tests.nspi.test_values import TAGGED
 
 EXAMPLES: list[tuple[Restriction, str]] = [

@@ -3,9 +3,8 @@ from typing import Any
 import pytest
 
 from mapigw.wire.codes import ErrorCode
-from nspi.entryids import DisplayType, EphemeralEntryId, PermanentEntryId, parse_entry_id
-from nspi.handlers.tables import DEFAULT_COLUMNS, HIERARCHY_VERSION
-from nspi.restrictions import (
+from mapigw.wire.entryids import AddressBookObjectType
+from mapigw.wire.restrictions import (
     AndRestriction,
     BitMaskRestriction,
     CommentRestriction,
@@ -18,6 +17,8 @@ from nspi.restrictions import (
     Restriction,
     SizeRestriction,
 )
+from nspi.entryids import EphemeralEntryId, PermanentEntryId, parse_entry_id
+from nspi.handlers.tables import DEFAULT_COLUMNS, HIERARCHY_VERSION
 from nspi.stat import MinimalId, SortType, Stat
 from nspi.values import PropertyError
 from tests.nspi.client import ANNA, LISTED, TOM, Client, minimal_id
@@ -416,7 +417,7 @@ class TestOtherTables:
         assert (answer.error_code, answer.version) == (0, HIERARCHY_VERSION)
         (row,) = answer.rows
         assert row == [
-            (0x0FFF0102, PermanentEntryId("/", DisplayType.CONTAINER).to_bytes()),
+            (0x0FFF0102, PermanentEntryId("/", AddressBookObjectType.Container).to_bytes()),
             (0x36000003, 9),
             (0x30050003, 0),
             (0xFFFD0003, 0),

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mapigw.wire.errors import WireError
+from mapigw.wire.restrictions import PropertyRestriction
 from nspi.entryids import EphemeralEntryId, PermanentEntryId
-from nspi.restrictions import PropertyRestriction
 from nspi.stat import Stat
 from nspi.values import RowSet
 from nspi.wire import REQUESTS, RESPONSES

@@ -47,9 +47,10 @@ class Server:
         self.options = list(options)
         self.url = ""
         self.output: list[str] = []
+        self._webs: list[Web] = []
 
     def __enter__(self) -> "Server":
-        arguments = [PROGRAM, "serve", "--data", str(self.data), "--listen", "127.0.0.1:0", *self.options]
+        arguments = [str(PROGRAM), "serve", "--data", str(self.data), "--listen", "127.0.0.1:0", *self.options]
         if not self.tls:
             arguments.append("--plain-http")
         self._process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
@@ -64,6 +65,8 @@ class Server:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        for web in self._webs:
+            web.close()
         status = self._stop(signal.SIGTERM)
         if kind is None:
             assert status == 0, f"exit status {status}:\n" + "".join(self.output[-40:])
@@ -86,7 +89,10 @@ class Server:
         return status
 
     def web(self, address: str, password: str = "secret") -> Web:
-        return Web(self.url, address, password, insecure=True)
+        """A client's connection, closed at the end if not before."""
+        web = Web(self.url, address, password, insecure=True)
+        self._webs.append(web)
+        return web
 
     def cpu_seconds(self) -> float:
         """User and system time of the server process so far."""

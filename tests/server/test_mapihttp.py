@@ -16,6 +16,7 @@ from mapigw.endpoint import ClientContext
 from mapigw.server.capture import CaptureWriter, read_capture
 from mapigw.server.contexts import EXPIRATION, SessionContexts
 from mapigw.server.mapihttp import MapiHttp
+from mapigw.server.request_keys import USER
 from mapigw.wire.errors import WireError
 from mapigw.wire.mapihttp import split_response
 
@@ -169,7 +170,7 @@ async def server(endpoint: FakeEndpoint, clock: Clock, capture: CaptureWriter) -
     ) -> web.StreamResponse:
         number = request.headers.get("Authorization")
         if number:
-            request["user"] = USERS[int(number)]
+            request[USER] = USERS[int(number)]
         return await handler(request)
 
     transport = MapiHttp(

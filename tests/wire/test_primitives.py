@@ -82,7 +82,7 @@ def test_an_unpaired_surrogate_survives() -> None:
         ("\u0142", "0442010000"),
     ],
 )
-@pytest.mark.spec("MS-OXCDATA_R497")
+@pytest.mark.spec("MS-OXCDATA_R489")
 def test_typed_string_takes_the_shortest_form(value: str | bytes | None, data: str) -> None:
     both_ways(TypedString, value, data)
 

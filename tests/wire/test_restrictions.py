@@ -1,3 +1,5 @@
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -130,7 +132,7 @@ def test_rule_actions_round_trip(drawn: tuple[bool, list[ActionBlock]]) -> None:
     assert not cursor.remaining
 
 
-@pytest.mark.spec("MS-OXORULE_R466")
+@pytest.mark.spec("MS-OXORULE_R235")
 def test_rule_action_layout() -> None:
     out = bytearray()
     push_rule_actions(
@@ -162,20 +164,23 @@ def _without_names(data: bytes) -> Cursor:
     return cursor
 
 
-@pytest.mark.parametrize("number", [1, 2, 3, 4])
-@pytest.mark.parametrize(("kind", "wide"), [("RULECONDITION", False), ("EXTENDEDRULECONDITION", True)])
-def test_conditions_of_real_rules(kind: str, wide: bool, number: int) -> None:
-    data = blob(f"{kind}-{number}")
+@pytest.mark.parametrize(
+    ("name", "wide"),
+    [("RULECONDITION-2", False), *((f"EXTENDEDRULECONDITION-{number}", True) for number in range(1, 5))],
+)
+def test_conditions_of_real_rules(name: str, wide: bool) -> None:
+    data = blob(name)
     cursor = _without_names(data)
     start = cursor.position
     restriction = pull_restriction(cursor, wide)
-    assert pushed(restriction, wide=wide) == data[start : cursor.position]
+    assert not cursor.remaining
+    assert pushed(restriction, wide=wide) == data[start:]
 
 
 def test_condition_of_a_real_extended_rule() -> None:
     cursor = _without_names(blob("EXTENDEDRULECONDITION-1"))
     assert pull_restriction(cursor, wide=True) == ContentRestriction(
-        0, 1, 0x0C1D0102, (0x0C1D0102, b"test1@1test1.COM")
+        1, 0, 0x0C1D0102, (0x0C1D0102, b"test01@test1.COM")
     )
 
 
@@ -188,7 +193,8 @@ def test_actions_of_real_extended_rules(number: int) -> None:
     actions = pull_rule_actions(cursor, wide=True)
     out = bytearray()
     push_rule_actions(out, actions, wide=True)
-    assert bytes(out) == data[start : cursor.position]
+    assert not cursor.remaining
+    assert bytes(out) == data[start:]
     kinds = [
         line.split("=")[1].strip()
         for line in decoded(f"EXTENDEDRULEACTION-{number}").splitlines()

@@ -94,7 +94,8 @@ def test_property_problem() -> None:
 
 
 @pytest.mark.spec("MS-OXCDATA_R25")
-def test_property_names(guid_hex: str = "0820060000000000c000000000000046") -> None:
+def test_property_names() -> None:
+    guid_hex = "0820060000000000c000000000000046"
     guid = pull_property_name(Cursor(bytes.fromhex("00" + guid_hex + "80850000"))).property_set
     for name, data in (
         (PropertyName(guid, lid=0x8580), "00" + guid_hex + "80850000"),

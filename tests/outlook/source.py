@@ -1,0 +1,137 @@
+"""What Python's email package reads in a message, for comparison with what was downloaded."""
+
+import re
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from email import message_from_bytes
+from email.header import decode_header
+from email.message import Message as Mail
+from email.utils import getaddresses, parsedate_to_datetime
+from typing import Any
+
+from tests.outlook.reader import Properties
+from tests.outlook.streams import MessageContent
+
+_EPOCH = datetime.fromisoformat("1601-01-01T00:00:00+00:00")
+
+
+def squeezed(text: str) -> str:
+    """Without white space and the characters that stand for unreadable ones."""
+    return re.sub(r"[\s\u00a0\ufeff\ufffd]+", "", text)
+
+
+def without_tags(html: str) -> str:
+    html = re.sub(r"(?is)<(style|script|title)\b.*?</\1>|<!--.*?-->", "", html)
+    return squeezed(re.sub(r"(?s)<[^>]*>", "", html))
+
+
+def decoded(raw: str) -> str | None:
+    """A header's text; None where the email package cannot say."""
+    try:
+        parts = decode_header(raw)
+        text = "".join(
+            part if isinstance(part, str) else part.decode(charset or "utf-8", "strict") for part, charset in parts
+        )
+    except (LookupError, UnicodeError, ValueError):
+        return None
+    return None if any("\udc80" <= character <= "\udcff" for character in text) else text
+
+
+@dataclass
+class Source:
+    """The parts of a message that are compared; None or empty where the email package cannot read it either."""
+
+    subject: str | None
+    date: datetime | None
+    sender: str | None
+    recipients: dict[int, list[str]]
+    plain: str | None = None
+    html: str | None = None
+    attachments: list[tuple[str | None, bytes]] = field(default_factory=list)
+    embedded: list["Source"] = field(default_factory=list)
+
+    @classmethod
+    def read(cls, raw: bytes) -> "Source":
+        return cls.from_mail(message_from_bytes(raw))
+
+    @classmethod
+    def from_mail(cls, mail: Mail) -> "Source":
+        def header(name: str) -> str | None:
+            values = [str(value) for value in mail.get_all(name, [])]
+            return values[0] if len(values) == 1 else None
+
+        def addresses(name: str) -> list[str]:
+            raw = header(name)
+            if raw is None:
+                return []
+            found = [address for _, address in getaddresses([raw])]
+            return found if all("@" in a and a.isascii() and not re.search(r"[\s<>]", a) for a in found) else []
+
+        subject = header("Subject")
+        date = header("Date")
+        try:
+            moment = parsedate_to_datetime(date) if date else None
+        except (TypeError, ValueError):
+            moment = None
+        found = cls(
+            decoded(subject) if subject is not None else None,
+            moment if moment is not None and moment.tzinfo is not None else None,
+            next(iter(addresses("From")), None),
+            {1: addresses("To"), 2: addresses("Cc")},
+        )
+        found._walk(mail)
+        return found
+
+    def _walk(self, part: Mail) -> None:
+        kind = part.get_content_type()
+        if kind == "message/rfc822" and part.is_multipart():
+            inner = part.get_payload(0)
+            assert isinstance(inner, Mail)
+            self.embedded.append(Source.from_mail(inner))
+            return
+        if part.is_multipart():
+            children = part.get_payload()
+            assert isinstance(children, list)
+            for child in children:
+                assert isinstance(child, Mail)
+                self._walk(child)
+            return
+        payload = part.get_payload(decode=True)
+        if not isinstance(payload, bytes):
+            return
+        name = part.get_filename()
+        attached = part.get_content_disposition() == "attachment" or name is not None
+        if attached or not kind.startswith("text/"):
+            self.attachments.append((decoded(name) if name else None, payload))
+            return
+        try:
+            text = payload.decode(part.get_content_charset() or "us-ascii")
+        except (LookupError, UnicodeError):
+            return
+        if kind == "text/plain" and self.plain is None:
+            self.plain = text
+        elif kind == "text/html" and self.html is None:
+            self.html = text
+
+
+def text_of(properties: Properties, property_id: int) -> str | None:
+    for kind in (0x001F, 0x84B0):
+        value = properties.get(property_id << 16 | kind)
+        if value is not None:
+            return str(value)
+    return None
+
+
+def moment(value: Any) -> datetime:
+    return _EPOCH + timedelta(microseconds=int(value) // 10)
+
+
+def body_of(content: MessageContent) -> tuple[str | None, str | None]:
+    """Plain text and HTML as downloaded; the latter in PidTagInternetCodepage."""
+    html = content.properties.get(0x10130102)
+    if html is None:
+        return text_of(content.properties, 0x1000), None
+    page = content.properties.get(0x3FDE0003, 65001)
+    names = {65001: "utf-8", 20127: "ascii", 28591: "latin-1", 50220: "iso2022_jp", 50221: "iso2022_jp", 949: "cp949"}
+    charset = names.get(page) or (f"iso8859-{page - 28590}" if 28590 < page < 28606 else f"cp{page}")
+    return text_of(content.properties, 0x1000), bytes(html).decode(charset, "replace")
