@@ -63,6 +63,8 @@ class Entry:
 def _entry(user: User) -> Entry | None:
     minimal_id = FIRST_MINIMAL_ID + user.user_id
     try:
+        if "\0" in "".join((user.display_name, user.legacy_dn, *user.aliases)):
+            raise ValueError("NUL in a name")
         PermanentEntryId(user.legacy_dn).to_bytes()
         if not FIRST_MINIMAL_ID < minimal_id <= LAST_MINIMAL_ID:
             raise ValueError(f"user id {user.user_id} is out of range")

@@ -5,7 +5,6 @@ session context is gone is answered like any other; Outlook sends DNToMId and Un
 """
 
 import asyncio
-import logging
 from typing import Any, Final
 from uuid import NAMESPACE_URL, uuid5
 
@@ -18,8 +17,6 @@ from nspi.errors import NspiError
 from nspi.handlers import HANDLERS, Call
 from nspi.stat import Stat
 from nspi.wire import REQUESTS, RESPONSES
-
-logger = logging.getLogger(__name__)
 
 LONG_SEARCHES: Final = frozenset({"GetMatches", "ResolveNames", "SeekEntries", "ResortRestriction", "QueryRows"})
 LONG: Final = 2_000

@@ -64,15 +64,6 @@ def pull_entry_id(cursor: Cursor) -> EntryId:
     raise WireError("not an entry id of the address book", offset=start)
 
 
-def parse_entry_id(data: bytes) -> EntryId:
-    """The entry id that ``data`` holds, and nothing else. Raises `WireError`."""
-    cursor = Cursor(data)
-    entry_id = pull_entry_id(cursor)
-    if cursor.remaining:
-        raise cursor.fail(f"{cursor.remaining} bytes left over")
-    return entry_id
-
-
 def _push(out: bytearray, value: EntryId) -> None:
     out += value.to_bytes()
 

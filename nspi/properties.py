@@ -18,9 +18,6 @@ MAPI_MAILUSER: Final = 0x00000006
 DT_MAILUSER: Final = 0x00000000
 DTE_FLAG_ACL_CAPABLE: Final = 0x40000000
 
-# What tags.py does not have: properties that MS-OXOABK names and MS-OXPROPS lists under other documents.
-PidTagTemplateid: Final = 0x39020102
-
 
 @dataclass(frozen=True, slots=True)
 class Format:
@@ -85,7 +82,7 @@ PROPERTIES: Final[dict[int, Getter]] = {
     tags.PidTagEmailAddress: _legacy_dn,
     tags.PidTagSearchKey: _search_key,
     tags.PidTagDisplayType: lambda entry, form: DT_MAILUSER,
-    PidTagTemplateid: _permanent,
+    tags.PidTagTemplateid: _permanent,
     tags.PidTagDisplayTypeEx: lambda entry, form: DTE_FLAG_ACL_CAPABLE,
     tags.PidTagSmtpAddress: lambda entry, form: entry.user.address,
     tags.PidTagAddressBookDisplayNamePrintable: _printable,

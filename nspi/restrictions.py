@@ -60,7 +60,7 @@ def pull_restriction(cursor: Cursor, depth: int = 0) -> Restriction:
 
 
 def _pull_several(cursor: Cursor, depth: int) -> tuple[Restriction, ...]:
-    count = cursor.count(cursor.uint32(), 5)
+    count = cursor.count(cursor.uint32(), 3)  # the smallest, an empty comment
     return tuple(pull_restriction(cursor, depth + 1) for _ in range(count))
 
 

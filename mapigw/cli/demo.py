@@ -74,7 +74,7 @@ def _explain(gateway: Gateway) -> None:
     for name, _ in USERS:
         table.add_row("Address", f"[bold]{name}@{DOMAIN}[/]")
     table.add_row("Password", f"[bold]{PASSWORD}[/]")
-    server = f"{gateway.url.partition('://')[0]}://{gethostname()}:{port}/"
+    server = f"https://{gethostname()}:{port}/"
     table.add_row("Server", f"{server}  (mailboxes at /mapi/emsmdb, address book at /mapi/nspi)")
     table.add_row(
         "Autodiscover",

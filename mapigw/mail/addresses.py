@@ -1,17 +1,14 @@
 """Address fields: RFC 5322 address lists to property groups, recipients and entry ids (MS-OXCMAIL 2.2.3.1)."""
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
-from uuid import UUID
 
 from mapigw.mail.headers import Headers, clean, decode_words
 from mapigw.wire import tags
+from mapigw.wire.entryids import FLAT_ENTRY_LIST, one_off_entry_id
 from mapigw.wire.message import Properties
 
-ONE_OFF_PROVIDER_UID: Final = UUID("a41f2b81-a3be-1910-9d6e-00dd010f5402").bytes_le
-_ONE_OFF_FLAGS: Final = b"\x01\x90"  # MS-OXCDATA 2.2.5.1: Unicode strings, no TNEF, no lookup in the address book
 _SMTP: Final = "SMTP"
 
 RECIPIENT_TO: Final = 1
@@ -59,8 +56,7 @@ class Address:
     @property
     def entry_id(self) -> bytes:
         """One-Off EntryID (MS-OXCDATA 2.2.5.1)."""
-        strings = f"{self.name}\0{_SMTP}\0{self.email}\0".encode("utf-16-le", "surrogatepass")
-        return b"\0\0\0\0" + ONE_OFF_PROVIDER_UID + b"\0\0" + _ONE_OFF_FLAGS + strings
+        return one_off_entry_id(self.name, self.email)
 
     @property
     def search_key(self) -> bytes:
@@ -221,18 +217,6 @@ def recipient_properties(address: Address, recipient_type: int, row: int) -> Pro
     }
 
 
-def flat_entry_list(addresses: Iterable[Address]) -> bytes:
-    """FlatEntryList of one-off entry ids (MS-OXCDATA 2.3.3), as in PidTagReplyRecipientEntries."""
-    entries = bytearray()
-    count = 0
-    for address in addresses:
-        entry_id = address.entry_id
-        entries += bytes(-len(entries) % 4)
-        entries += len(entry_id).to_bytes(4, "little") + entry_id
-        count += 1
-    return count.to_bytes(4, "little") + len(entries).to_bytes(4, "little") + bytes(entries)
-
-
 _RECIPIENT_FIELDS: Final = (
     ("to", RECIPIENT_TO, tags.PidTagDisplayTo),
     ("cc", RECIPIENT_CC, tags.PidTagDisplayCc),
@@ -261,7 +245,7 @@ def address_properties(headers: Headers) -> tuple[Properties, list[Properties]]:
         properties[tags.PidTagOriginatorDeliveryReportRequested] = True
     replies = addresses("reply-to")
     if replies:
-        properties[tags.PidTagReplyRecipientEntries] = flat_entry_list(replies)
+        properties[tags.PidTagReplyRecipientEntries] = FLAT_ENTRY_LIST.build([reply.entry_id for reply in replies])
         properties[tags.PidTagReplyRecipientNames] = ";".join(reply.name.replace(";", ",") for reply in replies)
     for name, recipient_type, display in _RECIPIENT_FIELDS:
         found = addresses(name)

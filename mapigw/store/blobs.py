@@ -23,19 +23,23 @@ def digest_of(value: bytes) -> bytes:
 
 class FolderBlobStore:
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
 
     def _path(self, digest: bytes) -> str:
         name = digest.hex()
-        return f"{self._folder}/{name[:2]}/{name[2:]}"
+        return f"{self.folder}/{name[:2]}/{name[2:]}"
 
     def put(self, values: Mapping[bytes, bytes]) -> None:
         """Store values under their digests, durably: when this returns they are on disk."""
         folders = set()
         for digest, value in values.items():
             path = self._path(digest)
-            if os.path.exists(path):
+            try:
+                os.utime(path)  # it is wanted again: not to be collected now
+            except FileNotFoundError:
+                pass
+            else:
                 continue
             parent = os.path.dirname(path)
             os.makedirs(parent, exist_ok=True)
@@ -53,7 +57,7 @@ class FolderBlobStore:
         for parent in folders:
             _sync_folder(parent)
         if folders:
-            _sync_folder(str(self._folder))
+            _sync_folder(str(self.folder))
 
     def get(self, digest: bytes, offset: int = 0, length: int | None = None) -> bytes:
         """A blob or a part of it. Raises `MissingBlobError`."""

@@ -185,3 +185,4 @@ blob = Table(  # who uses a blob, counted; the bytes are in the blob store
     Column("size", BigInteger, nullable=False),
     Column("count", Integer, nullable=False),
 )
+Index("blob_by_digest", blob.c.digest)

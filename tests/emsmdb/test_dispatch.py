@@ -16,8 +16,9 @@ from mapigw.directory.directory import Directory
 from mapigw.directory.model import User
 from mapigw.emsmdb import session as session_module
 from mapigw.emsmdb.dispatch import ExecuteError, ExecuteRecord, execute
+from mapigw.emsmdb.errors import RopError
 from mapigw.emsmdb.objects import Logon, ServerObject
-from mapigw.emsmdb.registry import HANDLERS, Call, Handler, RopError, handles
+from mapigw.emsmdb.registry import HANDLERS, Call, Handler, handles
 from mapigw.emsmdb.session import RELEASED_HANDLE, UNASSIGNED_HANDLE, Session
 from mapigw.mailbox.mailboxes import Mailbox, Mailboxes
 from mapigw.wire.codes import ErrorCode

@@ -99,12 +99,13 @@ async def test_one_bad_entry_never_spoils_the_list(
         replace(USERS[1], user_id=2**40),
         replace(USERS[2], display_name=""),
         USERS[3],
+        replace(USERS[4], display_name="Oskar\0"),
     )
     answer = await client.request("QueryRows", explicit_table=[], row_count=50, columns=[0x3001001F])
     assert answer.rows.rows == [["Otto Ost"], ["zoe@bm.lan"]]
     assert answer.state.total_recs == 2
     messages = [record.getMessage() for record in caplog.records]
-    assert [message.split()[4].rstrip(":") for message in messages] == ["tom@bm.lan", "anna@bm.lan"]
+    assert [message.split()[4].rstrip(":") for message in messages] == ["tom@bm.lan", "anna@bm.lan", "oskar@bm.lan"]
 
 
 async def test_a_long_list_is_searched_beside_the_event_loop() -> None:

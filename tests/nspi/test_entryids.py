@@ -4,9 +4,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mapigw.wire.cursor import Cursor
 from mapigw.wire.entryids import AddressBookObjectType
 from mapigw.wire.errors import WireError
-from nspi.entryids import EphemeralEntryId, PermanentEntryId, parse_entry_id
+from nspi.entryids import EntryId, EphemeralEntryId, PermanentEntryId, pull_entry_id
+
+
+def parse_entry_id(data: bytes) -> EntryId:
+    cursor = Cursor(data)
+    entry_id = pull_entry_id(cursor)
+    if cursor.remaining:
+        raise cursor.fail("bytes left over")
+    return entry_id
+
 
 GAL_ENTRY_ID = "00000000 dca740c8c042101ab4b908002b2fe182 01000000 00010000 2f00"
 

@@ -38,7 +38,7 @@ EXAMPLES: list[tuple[Restriction, str]] = [
     (SizeRestriction(2, 0x0FFF0102, 16), "07 02 0201ff0f 10000000"),
     (SubObjectRestriction(0x0E12000D, ExistRestriction(0x39000003)), "09 0d00120e 08 03000039"),
     (CommentRestriction(((0x39000003, 0),), ExistRestriction(0x39000003)), "0a 01 03000039 00000000 01 08 03000039"),
-    (CommentRestriction((), None), "0a 00 00"),
+    (AndRestriction((CommentRestriction((), None),)), "00 01000000 0a 00 00"),
     (CountRestriction(7, ExistRestriction(0x39000003)), "0b 07000000 08 03000039"),
 ]
 

@@ -17,7 +17,7 @@ from mapigw.wire.restrictions import (
     Restriction,
     SizeRestriction,
 )
-from nspi.entryids import EphemeralEntryId, PermanentEntryId, parse_entry_id
+from nspi.entryids import EphemeralEntryId, PermanentEntryId
 from nspi.handlers.tables import DEFAULT_COLUMNS, HIERARCHY_VERSION
 from nspi.stat import MinimalId, SortType, Stat
 from nspi.values import PropertyError
@@ -208,8 +208,8 @@ class TestSeekEntries:
             columns=[0x0FFF0102],
         )
         assert answer.state.num_pos == LISTED.index("Oskar Öst")
-        entry_id = parse_entry_id(answer.rows.rows[0][0])
-        assert entry_id == EphemeralEntryId(client.endpoint.server_guid, minimal_id(5))
+        ephemeral = EphemeralEntryId(client.endpoint.server_guid, minimal_id(5))
+        assert answer.rows.rows[0] == [ephemeral.to_bytes()]
 
     @pytest.mark.spec("MS-OXNSPI_R1037")
     @pytest.mark.spec("MS-OXNSPI_R1052")

@@ -1,5 +1,4 @@
 from ipaddress import ip_network
-from typing import cast
 
 import pytest
 from aiohttp.test_utils import make_mocked_request
@@ -12,7 +11,7 @@ PROXIES = TrustedProxies([ip_network("10.0.0.0/8"), ip_network("::1/128")])
 
 def request(remote: str, **headers: str) -> Request:
     made = make_mocked_request("GET", "/", headers={name.replace("_", "-"): value for name, value in headers.items()})
-    return cast("Request", made.clone(remote=remote))
+    return made.clone(remote=remote)
 
 
 @pytest.mark.parametrize(

@@ -129,7 +129,8 @@ def row(columns: tuple[int, ...] = COLUMNS) -> st.SearchStrategy[list[Any]]:
 @st.composite
 def recipient_rows(draw: st.DrawFn, columns: tuple[int, ...] = COLUMNS) -> rows.RecipientRow:
     is_unicode = draw(st.booleans())
-    text = st.one_of(st.none(), strings if is_unicode else octets)
+    some: st.SearchStrategy[Any] = strings if is_unicode else octets
+    text = st.one_of(st.none(), some)
     kind = draw(st.integers(0, 7))
     made = rows.RecipientRow(
         address_kind=kind,

@@ -195,11 +195,7 @@ def test_actions_of_real_extended_rules(number: int) -> None:
     push_rule_actions(out, actions, wide=True)
     assert not cursor.remaining
     assert bytes(out) == data[start:]
-    kinds = [
-        line.split("=")[1].strip()
-        for line in decoded(f"EXTENDEDRULEACTION-{number}").splitlines()
-        if "ActionType" in line
-    ]
+    kinds = re.findall(r"ActionType: \S+ = (\d+)", decoded(f"EXTENDEDRULEACTION-{number}"))
     assert [str(action.action_type) for action in actions] == kinds
 
 

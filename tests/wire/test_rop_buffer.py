@@ -11,7 +11,7 @@ import pytest
 from mapigw.wire.codes import ErrorCode
 from mapigw.wire.errors import WireError
 from mapigw.wire.primitives import ObjectId
-from mapigw.wire.restrictions import ContentRestriction, OrRestriction
+from mapigw.wire.restrictions import AndRestriction, ContentRestriction, NotRestriction, PropertyRestriction
 from mapigw.wire.rop_buffer import (
     MAXIMUM_ROP_SIZE,
     RopRequest,
@@ -158,12 +158,18 @@ def test_set_search_criteria_example() -> None:
     for line in (CAPTURES / "outlook-vectors" / "vectors.tsv").read_text("utf-8").splitlines():
         if "set search criteria" in line:
             (item,) = requests_of(line.split("\t")[3])
-    restriction = item.value.restriction_data.restricts[0]
-    while not isinstance(restriction, OrRestriction | ContentRestriction):
-        restriction = restriction.restriction
-    assert isinstance(restriction, ContentRestriction)
-    assert restriction.tagged_value == (0x001A001F, "IPM.Appointment")
-    assert item.value.folder_ids == [ObjectId(1, 0x0E8F0B5A)] or item.value.folder_ids
+    classes = [
+        *((2, name) for name in ("Appointment", "Contact", "DistList", "Activity", "StickyNote")),
+        (0, "Task"),
+        (2, "Task."),
+    ]
+    no_items = tuple(
+        NotRestriction(ContentRestriction(fuzzy, 1, 0x001A001F, (0x001A001F, f"IPM.{name}"))) for fuzzy, name in classes
+    )
+    important = PropertyRestriction(4, 0x00170003, (0x00170003, 2))
+    assert item.value.restriction_data == AndRestriction((AndRestriction(no_items), AndRestriction((important,))))
+    assert item.value.folder_ids == [ObjectId(1, 0x1488)]
+    assert item.value.search_flags == 0x0002002A
 
 
 def test_backoff_examples() -> None:
@@ -431,7 +437,9 @@ def _conversation(name: str) -> tuple[RopRequests, list[RopResponse]]:
     sent, answer = _exchange(name)
     requests = parse_requests(sent)
     assert build_requests(requests.requests, requests.handles) == sent
-    tags = next((item.value.property_tags for item in requests.requests if item.rop.name == "SetColumns"), [])
+    tags: list[int] = next(
+        (item.value.property_tags for item in requests.requests if item.rop.name == "SetColumns"), []
+    )
     responses = parse_responses(answer, requests.requests, {2: tags})
     built = [
         build_response(item.rop, item.handle_index, item.return_value, item.value, columns=tags)

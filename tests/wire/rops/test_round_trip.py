@@ -66,7 +66,7 @@ def test_response_round_trip(rop: Rop, code: int, data: st.DataObject) -> None:
 
 
 @pytest.mark.parametrize("rop", REQUESTS, ids=lambda rop: rop.name)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(fields=st.binary(max_size=80))
 def test_any_bytes_are_a_request_or_a_wire_error(rop: Rop, fields: bytes) -> None:
     try:
@@ -87,7 +87,7 @@ def test_any_payload_is_a_buffer_or_a_wire_error(payload: bytes) -> None:
 
 
 @pytest.mark.parametrize(("rop", "code"), RESPONSES, ids=lambda item: getattr(item, "name", item))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(fields=st.binary(max_size=80))
 def test_any_bytes_are_a_response_or_a_wire_error(rop: Rop, code: int, fields: bytes) -> None:
     header = bytes((rop.response_rop_id, 0)) + code.to_bytes(4, "little") if rop.common_header else bytes((rop.rop_id,))

@@ -17,6 +17,7 @@ def upgrade() -> None:
         sa.Column("count", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("mailbox_id", "digest"),
     )
+    op.create_index("blob_by_digest", "blob", ["digest"], unique=False)
     op.create_table(
         "domain",
         sa.Column("domain_id", sa.Integer(), nullable=False),

@@ -1,0 +1,82 @@
+"""The database: transactions, migrations, other processes."""
+
+import asyncio
+import sqlite3
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection, func, insert, select
+
+from mapigw.store.database import Database
+from mapigw.store.schema import domain, metadata
+
+
+async def count(database: Database) -> int:
+    async with database.read() as connection:
+        return int((await connection.execute(select(func.count()).select_from(domain))).scalar_one())
+
+
+async def test_the_migrations_make_the_schema(tmp_path: Path) -> None:
+    database = await Database.open(tmp_path)
+
+    def differences(connection: Connection) -> object:
+        return compare_metadata(MigrationContext.configure(connection), metadata)
+
+    async with database.read() as connection:
+        assert await connection.run_sync(differences) == []
+    await database.close()
+
+
+async def test_a_failed_transaction_leaves_nothing(tmp_path: Path) -> None:
+    database = await Database.open(tmp_path)
+    with pytest.raises(RuntimeError):  # noqa: PT012 - the block itself is what must be undone
+        async with database.write() as connection:
+            await connection.execute(insert(domain).values(name="bm.lan"))
+            raise RuntimeError
+    assert await count(database) == 0
+    await database.close()
+
+
+async def test_writers_take_turns(tmp_path: Path) -> None:
+    database = await Database.open(tmp_path)
+
+    async def add(number: int) -> None:
+        async with database.write() as connection:
+            await connection.execute(insert(domain).values(name=f"{number}.lan"))
+
+    await asyncio.gather(*(add(number) for number in range(20)))
+    assert await count(database) == 20
+    await database.close()
+
+
+async def test_a_writer_waits_for_another_process(tmp_path: Path) -> None:
+    database = await Database.open(tmp_path)
+    other = sqlite3.connect(tmp_path / "mapigw.sqlite", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    other.execute("INSERT INTO domain(name) VALUES ('other.lan')")
+
+    async def add() -> None:
+        async with database.write() as connection:
+            await connection.execute(insert(domain).values(name="bm.lan"))
+
+    waiting = asyncio.create_task(add())
+    await asyncio.sleep(0.2)
+    assert not waiting.done()
+    other.execute("COMMIT")
+    other.close()
+    await waiting
+    assert await count(database) == 2
+    await database.close()
+
+
+async def test_what_was_committed_is_on_disk(tmp_path: Path) -> None:
+    database = await Database.open(tmp_path)
+    async with database.read() as connection:
+        pragmas = {
+            name: (await connection.exec_driver_sql(f"PRAGMA {name}")).scalar()
+            for name in ("journal_mode", "synchronous")
+        }
+    assert pragmas == {"journal_mode": "wal", "synchronous": 2}
+    await database.close()
