@@ -191,10 +191,7 @@ class _Execution:
         index = request.handle_index
         self.record.rops.append((_RELEASE.name, 0))
         if index < len(self.handles):
-            try:
-                await self.session.release(self.handles[index])
-            except Exception:
-                logger.exception("RopRelease failed (user %s)", self.session.user.address)
+            await self.session.release(self.handles[index])
             self.handles[index] = RELEASED_HANDLE
 
     def too_small(self, responses: list[bytes], used: int, needed: int, number: int) -> bytes:

@@ -184,12 +184,14 @@ class EmsmdbSession:
         started = time.perf_counter()
         record = ExecuteRecord(self.user.address, len(body))
         try:
-            response = await self._executed(body, record)
+            return await self._executed(body, record)
+        except WireError as error:
+            record.error = str(error)
+            raise
         finally:
             record.milliseconds = (time.perf_counter() - started) * 1000
             if self.endpoint.observe is not None:
                 self.endpoint.observe(record)
-        return response
 
     async def _executed(self, body: bytes, record: ExecuteRecord) -> bytes:
         request = EXECUTE_REQUEST.parse(body)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from mapigw.directory.directory import Directory
     from mapigw.directory.model import User
     from mapigw.mailbox.mailboxes import Mailboxes
+
+logger = logging.getLogger("mapigw.emsmdb")
 
 RELEASED_HANDLE = 0x01FFFFFE
 """What Exchange leaves in the slot of a released handle."""
@@ -91,19 +94,25 @@ class Session:
         if released is released.logon:
             dependent = [key for key, value in self._objects.items() if value.logon is released]
             for key in dependent:
-                await self._objects.pop(key).close()
+                await self._let_go(self._objects.pop(key))
             if self.logons.get(released.logon.logon_id) is released:
                 del self.logons[released.logon.logon_id]
-        await released.close()
+        await self._let_go(released)
 
     async def close(self) -> None:
         """Release everything and end a NotificationWait. Idempotent."""
         self.logons.clear()
         while self._objects:
-            _, released = self._objects.popitem()
-            await released.close()
+            await self._let_go(self._objects.popitem()[1])
         self._notifications.clear()
         self.event_pending.set()
+
+    async def _let_go(self, released: ServerObject) -> None:
+        try:
+            await released.close()
+        except Exception:
+            # Whoever releases it has no use for the error, and the other objects must still be released.
+            logger.exception("a %s of %s cannot be closed", type(released).__name__, self.user.address)
 
     @property
     def has_notifications(self) -> bool:

@@ -51,18 +51,18 @@ class CaptureWriter:
 
     async def write(self, exchange: Exchange) -> None:
         """Append one exchange. Exchanges are written in the order in which they end."""
-        line = json.dumps(asdict(exchange), default=_encode, ensure_ascii=False) + "\n"
+        line = json.dumps(asdict(exchange), default=_encode) + "\n"
         async with self._lock:
             await asyncio.to_thread(self._append, line)
 
     def _append(self, line: str) -> None:
-        with self.path.open("a", encoding="utf-8") as file:
+        with self.path.open("a", encoding="ascii") as file:
             file.write(line)
 
 
 def read_capture(path: Path) -> Iterator[Exchange]:
     """The exchanges of a capture file. Raises `ValueError` with file and line for a line that is none."""
-    with path.open(encoding="utf-8") as file:
+    with path.open(encoding="ascii") as file:
         for number, line in enumerate(file, 1):
             try:
                 fields: dict[str, Any] = json.loads(line)

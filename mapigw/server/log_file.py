@@ -71,7 +71,9 @@ class LogFile:
             while self._lines:  # one at a time: the loop may be appending
                 lines.append(self._lines.popleft())
             try:
-                self._file.write(b"".join(lines))
+                data = memoryview(b"".join(lines))
+                while data:
+                    data = data[self._file.write(data) :]
                 self._file.flush()
             except OSError as error:
                 if not self._failed:
@@ -102,4 +104,4 @@ def _open(path: Path | None) -> BinaryIO:
     if path is None:
         return sys.stdout.buffer
     path.parent.mkdir(parents=True, exist_ok=True)
-    return path.open("ab")
+    return path.open("ab", buffering=0)  # a buffer would keep what a full disk has refused

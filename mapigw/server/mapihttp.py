@@ -10,7 +10,7 @@ from collections.abc import Coroutine, Mapping
 from datetime import datetime
 from email.utils import formatdate
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 from multidict import CIMultiDict
 
 from mapigw.directory.model import User
@@ -151,6 +151,9 @@ class MapiHttp:
         for name in ("X-RequestType", "X-RequestId"):
             if name not in headers:
                 raise RefusalError(ResponseCode.MissingHeader, f"The {name} header is missing.")
+        for name in _ECHOED:
+            if not _is_text(headers.get(name, "")):
+                raise RefusalError(ResponseCode.InvalidHeader, f"The {name} header is not text.")
         kind = self._kinds.get(headers["X-RequestType"])
         if kind is None:
             raise RefusalError(ResponseCode.InvalidRequestType, "This endpoint does not know that X-RequestType.")
@@ -169,6 +172,8 @@ class MapiHttp:
             body = await request.read()
         except web.HTTPRequestEntityTooLarge:
             raise too_large from None
+        except web.RequestPayloadError as error:
+            raise RefusalError(ResponseCode.InvalidRequestBody, "The request body cannot be decoded.") from error
         if len(body) > self.maximum_body:
             raise too_large
         return body
@@ -231,13 +236,13 @@ class _Exchange:
             return self.refuse(code, reason)
         content = PROCESSING + final_part(self._additional_headers(), payload)
         response = web.Response(body=content, headers=self._headers(ResponseCode.Success))
-        response.enable_chunked_encoding()
+        self._chunk(response)
         self._done(response.headers, code, content)
         return response
 
     async def _streamed(self, task: asyncio.Task[bytes]) -> web.StreamResponse:
         response = web.StreamResponse(headers=self._headers(ResponseCode.Success))
-        response.enable_chunked_encoding()
+        self._chunk(response)
         parts = [PROCESSING]
         try:
             await response.prepare(self.request)
@@ -263,6 +268,11 @@ class _Exchange:
             task.add_done_callback(_note_failure)
         return response
 
+    def _chunk(self, response: web.StreamResponse) -> None:
+        """Have the response chunked; a proxy that speaks HTTP/1.0 knows no chunks."""
+        if self.request.version >= HttpVersion11:
+            response.enable_chunked_encoding()
+
     def _outcome(self, task: asyncio.Task[bytes]) -> tuple[bytes, ResponseCode, str]:
         """The payload of work that has ended, or the code and reason of its failure."""
         if task.cancelled():
@@ -279,7 +289,7 @@ class _Exchange:
         """A transport error: HTTP 200, the code and a page for humans (2.2.3.3.3)."""
         user = self.request.get(USER)
         logger.info(
-            "%s %s by %s from %s: %d %s",
+            "%s %a by %s from %s: %d %s",
             self.transport.path,
             self.request_type or self.request.method,
             user.address if user else "-",
@@ -296,7 +306,7 @@ class _Exchange:
         headers: CIMultiDict[str] = CIMultiDict()
         for name in _ECHOED:
             value = self.request.headers.get(name)
-            if value is not None:
+            if value is not None and _is_text(value):
                 headers[name] = value
         headers["X-ResponseCode"] = str(int(code))
         headers["X-ServerApplication"] = SERVER_APPLICATION
@@ -350,6 +360,11 @@ def _note_failure(task: asyncio.Task[bytes]) -> None:
 
 async def _nothing(answer: bytes = b"") -> bytes:
     return answer
+
+
+def _is_text(value: str) -> bool:
+    """Whether a header's value was UTF-8, so that it can be sent back."""
+    return value.isascii() or not any("\ud800" <= character <= "\udfff" for character in value)
 
 
 def _client_address(request: web.Request) -> str:

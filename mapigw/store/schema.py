@@ -36,6 +36,7 @@ mailbox = Table(
     Column("properties", LargeBinary, nullable=False),  # what clients set on the Logon object: propList and index
     Column("properties_index", LargeBinary, nullable=False),
     Column("created", BigInteger, nullable=False),
+    sqlite_autoincrement=True,  # ids are never used again, as clients remember them
 )
 
 user = Table(
@@ -51,6 +52,7 @@ user = Table(
     Column("enabled", Boolean, nullable=False),
     Column("admin", Boolean, nullable=False),
     Column("created", BigInteger, nullable=False),
+    sqlite_autoincrement=True,
 )
 
 alias = Table(

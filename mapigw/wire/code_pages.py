@@ -1,7 +1,7 @@
 """Windows code page identifiers and Python's codecs for them."""
 
 import codecs
-from functools import cache
+from functools import lru_cache
 from typing import Final
 
 DEFAULT_CODE_PAGE: Final = 1252
@@ -42,7 +42,7 @@ _CODECS: Final = {
 }
 
 
-@cache
+@lru_cache(maxsize=256)  # clients choose the number
 def codec_name(code_page: int) -> str | None:
     """The codec of a code page, or None when there is none."""
     name = _CODECS.get(code_page, f"cp{code_page}")

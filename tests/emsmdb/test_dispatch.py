@@ -274,8 +274,13 @@ async def test_releasing_a_logon_releases_what_is_under_it(session: Session, log
 
 
 async def test_closing_a_session_releases_everything_once(session: Session, logon: Logon) -> None:
+    class Stubborn(Thing):
+        async def close(self) -> None:
+            raise RuntimeError("no")
+
     thing = Thing(logon)
     session.open(thing)
+    session.open(Stubborn(logon))
     await session.close()
     await session.close()
     assert thing.closed == 1

@@ -292,6 +292,57 @@ async def test_a_transport_error_is_html_with_status_200(server: Server) -> None
     assert response.headers["X-RequestId"].endswith(":1")
 
 
+async def raw(server: Server, request: bytes) -> bytes:
+    """What the server answers to bytes that no HTTP library would send."""
+    reader, writer = await asyncio.open_connection(server.client.host, server.client.port)
+    writer.write(request)
+    answer = await asyncio.wait_for(reader.read(), 5)
+    writer.close()
+    return answer
+
+
+HEAD = (
+    b"POST /mapi/emsmdb HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: 1\r\n"
+    b"Content-Type: application/mapi-http\r\nX-RequestType: Connect\r\n"
+)
+
+
+async def test_a_header_that_is_not_text(server: Server) -> None:
+    answer = await raw(server, HEAD + b"X-RequestId: \xff\xfe\r\nX-ClientInfo: \xff\r\nContent-Length: 0\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert b"X-ResponseCode: 4\r\n" in answer
+    assert b"X-RequestId" not in answer.partition(b"\r\n\r\n")[0]
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        b"Content-Encoding: deflate\r\nContent-Length: 4\r\n\r\nnope",
+        b"Transfer-Encoding: chunked\r\n\r\n4\r\nnopeXX",
+    ],
+)
+async def test_a_body_that_cannot_be_decoded(server: Server, rest: bytes) -> None:
+    answer = await raw(server, HEAD + b"X-RequestId: 1\r\n" + rest)
+    assert answer.startswith((b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 400 "))
+    assert b"X-ResponseCode: 12\r\n" in answer or answer.startswith(b"HTTP/1.1 400 ")
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.08])
+async def test_a_proxy_that_speaks_http_1_0(server: Server, endpoint: FakeEndpoint, delay: float) -> None:
+    async def slow() -> bytes:
+        await asyncio.sleep(delay)
+        return b"payload"
+
+    cookies = await server.connect()
+    endpoint.answers["Execute"] = slow
+    cookie = "; ".join(f"{name}={value}" for name, value in cookies.items()).encode()
+    head = HEAD.replace(b"HTTP/1.1", b"HTTP/1.0").replace(b"Connect\r\n", b"Execute\r\nX-RequestId: 1\r\n")
+    answer = await raw(server, head + b"Cookie: " + cookie + b"\r\nContent-Length: 0\r\n\r\n")
+    headers, _, body = answer.partition(b"\r\n\r\n")
+    assert b"chunked" not in headers
+    assert split_response(body).payload == b"payload"
+
+
 # PING
 
 

@@ -71,6 +71,7 @@ def upgrade() -> None:
         sa.Column("created", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("mailbox_id"),
         sa.UniqueConstraint("guid"),
+        sqlite_autoincrement=True,
     )
     op.create_table(
         "message",
@@ -169,6 +170,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("address"),
         sa.UniqueConstraint("legacy_dn"),
         sa.UniqueConstraint("mailbox_id"),
+        sqlite_autoincrement=True,
     )
     op.create_index(op.f("ix_user_domain_id"), "user", ["domain_id"], unique=False)
     op.create_table(

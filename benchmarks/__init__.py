@@ -1,0 +1,1 @@
+"""Measurements of a running server; see ``python -m benchmarks --help``."""
