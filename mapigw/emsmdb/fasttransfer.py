@@ -24,5 +24,6 @@ async def fast_transfer_source_get_buffer(call: Call, request: Any) -> dict[str,
         "transfer_status": DONE if source.done else PARTIAL,
         "in_progress_count": progress,
         "total_step_count": total,
+        "reserved": 0,
         "transfer_buffer": data,
     }

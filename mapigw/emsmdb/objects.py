@@ -62,6 +62,11 @@ class ServerObject:
 class PropertyObject(ServerObject):
     """An object with properties: a logon, a folder, a message or an attachment (MS-OXCPRPT 1.3)."""
 
+    @property
+    def code_page(self) -> int:
+        """The code page of its 8-bit strings (MS-OXCPRPT 3.2.5.1): the logon's, unless it was opened with another."""
+        return self.logon.session.parameters.default_code_page
+
     async def properties(self) -> Mapping[int, Any]:
         """Every property, by tag; large values as `BlobValue`."""
         raise NotImplementedError

@@ -60,7 +60,7 @@ async def get_properties_specific(call: Call, request: Any) -> dict[str, Any]:
     """
     target = call.object(PropertyObject)
     columns = request.property_tags
-    reader = Reader(call, request.want_unicode, request.property_size_limit)
+    reader = Reader(call, request.want_unicode, request.property_size_limit, code_page=target.code_page)
     row = await reader.row(await target.properties(), columns)
     _fit(row, columns, call.space - RESPONSE_OVERHEAD)
     call.columns = columns
@@ -87,7 +87,7 @@ def _fit(row: list[Any], columns: list[int], space: int) -> None:
 async def get_properties_all(call: Call, request: Any) -> dict[str, Any]:
     """2.2.3: every property with its value; one that is too large has an error for its value."""
     target = call.object(PropertyObject)
-    reader = Reader(call, request.want_unicode, request.property_size_limit)
+    reader = Reader(call, request.want_unicode, request.property_size_limit, code_page=target.code_page)
     return {"property_values": await reader.tagged(await target.properties())}
 
 
@@ -101,7 +101,6 @@ async def get_properties_list(call: Call, request: Any) -> dict[str, Any]:
 async def set_properties(call: Call, request: Any) -> dict[str, Any]:
     """2.2.5: what can be set is set; the rest comes back under the request's index and the client's own tag."""
     target = call.object(PropertyObject)
-    code_page = call.session.parameters.default_code_page
     asked: dict[int, tuple[int, int]] = {}
     values: dict[int, Any] = {}
     problems = []
@@ -111,7 +110,7 @@ async def set_properties(call: Call, request: Any) -> dict[str, Any]:
         elif tag & 0xFFFF in _UNSETTABLE:
             problems.append(PropertyProblem(index, tag, ErrorCode.InvalidParameter))
         else:
-            stored_tag, stored_value = stored_form(tag, value, code_page)
+            stored_tag, stored_value = stored_form(tag, value, target.code_page)
             asked[stored_tag] = index, tag
             values[stored_tag] = stored_value
     if values:

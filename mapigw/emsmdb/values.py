@@ -24,12 +24,14 @@ class Reader:
     """Turns an object's values into cells for one request.
 
     A value above ``size_limit`` bytes is an error; with ``truncate`` texts and binaries are cut to that many bytes
-    instead.
+    instead. ``code_page`` is that of 8-bit strings, by default the logon's.
     """
 
-    def __init__(self, call: Call, want_unicode: int, size_limit: int, *, truncate: int = 0) -> None:
+    def __init__(
+        self, call: Call, want_unicode: int, size_limit: int, *, truncate: int = 0, code_page: int | None = None
+    ) -> None:
         self._mailbox = call.logon.mailbox
-        self._code_page = call.session.parameters.default_code_page
+        self._code_page = call.session.parameters.default_code_page if code_page is None else code_page
         self._unicode = bool(want_unicode)
         self._limit = min(size_limit or ROW_VALUE_MAXIMUM, ROW_VALUE_MAXIMUM)
         self._truncate = truncate

@@ -151,8 +151,9 @@ def parse_addresses(value: str) -> list[Address]:
             if len(text) == 1 or not text.endswith('"'):
                 pattern, position = _UNQUOTED_TOKEN, token.start()  # the quotes are not balanced
                 continue
-            item.quoted = _QUOTED_PAIR.sub(r"\1", text[1:-1])
-            item.words.append(item.quoted)
+            item.quoted = _QUOTED_PAIR.sub(r"\1", text[1:-1]).strip()
+            if item.quoted:
+                item.words.append(item.quoted)
         elif kind == "angle":
             item.angle = text[1:-1].strip()
         elif kind == "comment":

@@ -68,7 +68,7 @@ _NOT_SHORT: Final = re.compile(r"[^A-Za-z0-9_$~!#%&'()@^`{}-]")
 
 def legal_file_name(name: str) -> str:
     """A sender's file name without its folders and what Windows does not allow (2.2.3.4.1.1); "" if nothing is left."""
-    if re.match(r"[A-Za-z]:[\\/]|[\\/]", name):  # a whole path, as old mailers sent
+    if re.match(r"(?:[A-Za-z]:|\.{0,2})[\\/]", name):  # a whole path, as old mailers sent
         name = re.split(r"[\\/]", name)[-1]
     name = _ILLEGAL.sub("", clean(name)).strip(" ").rstrip(".")
     if len(name) > _MAX_NAME:

@@ -110,6 +110,11 @@ _LABELS: Final = {
     "unknown-8bit": "ascii",
 }
 
+# Codecs for text without a code page of their own here. Python has more codecs, which are not for text or not for mail.
+_OTHER_CODECS: Final = re.compile(
+    r"cp\d|iso8859|iso2022|mac|euc_|shift_jis|utf-(?:16|32)|gb|kz1048|ptcp154|johab|hp-roman8"
+)
+
 _ASCII: Final = Charset(*_CHARSETS["ascii"])
 _UTF8: Final = Charset(*_CHARSETS["utf-8"])
 _WESTERN: Final = Charset(*_CHARSETS["cp1252"])
@@ -128,12 +133,10 @@ def find_charset(label: str) -> Charset | None:
         # "cp-850", "windows-cp1252" and their like
         number = re.fullmatch(r"(?:windows|ibm|x-windows|x-cp|cp|ms)?-?(?:cp)?-?(\d{3,5})", name)
         return find_charset(f"cp{number[1]}") if number and name != f"cp{number[1]}" else None
-    try:
-        b"".decode(info.name)
-    except LookupError:  # base64, rot13 and other codecs that do not make text
-        return None
     entry = _CHARSETS.get(info.name)
-    return Charset(*entry) if entry else Charset(info.name, 0, UTF8_CODE_PAGE)
+    if entry is not None:
+        return Charset(*entry)
+    return Charset(info.name, 0, UTF8_CODE_PAGE) if _OTHER_CODECS.match(info.name) else None
 
 
 def decode(data: bytes, label: str) -> tuple[str, Charset]:

@@ -1,7 +1,7 @@
 """What saving a message adds to what was written: computed properties and the promoted columns."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from mapigw.mailbox.content import Content, decode_children, decode_properties
@@ -61,14 +61,19 @@ def complete(message: Message, moment: int) -> tuple[Properties, Properties]:
     stored[tags.PidTagHasAttachments] = any(
         not item.properties.get(tags.PidTagAttachmentHidden, False) for item in message.attachments
     )
-    names: dict[int, list[str]] = {1: [], 2: [], 3: []}
-    for recipient in message.recipients:
+    for tag, value in display_names(message.recipients).items():
+        stored[tag] = value
+    return stored, columns
+
+
+def display_names(recipients: Iterable[Mapping[Any, Any]]) -> dict[int, str]:
+    """PidTagDisplayTo, PidTagDisplayCc and PidTagDisplayBcc of a message with these recipients."""
+    names: dict[int, list[str]] = {kind: [] for kind in _DISPLAY}
+    for recipient in recipients:
         kind = int(recipient.get(tags.PidTagRecipientType, 1)) & 0x0F
         if kind in names:
             names[kind].append(str(recipient.get(tags.PidTagDisplayName, "")))
-    for kind, tag in _DISPLAY.items():
-        stored[tag] = "; ".join(names[kind])
-    return stored, columns
+    return {tag: "; ".join(names[kind]) for kind, tag in _DISPLAY.items()}
 
 
 def row_of(

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import signal
 import socket
 import ssl
@@ -57,7 +58,10 @@ class Gateway:
     async def start(self, stack: AsyncExitStack) -> None:
         """Serve; what is to be undone at the end goes on ``stack``."""
         settings = self.settings
-        database = await Database.open(settings.data)
+        try:
+            database = await Database.open(settings.data)
+        except OSError as error:
+            raise StartError(f"{error.filename}: {error.strerror}") from None
         stack.push_async_callback(database.close)
         directory = Directory(database)
         proxies = TrustedProxies(settings.trusted_proxies)
@@ -165,7 +169,7 @@ class Gateway:
         try:
             await site.start()
         except OSError as error:
-            raise StartError(f"cannot listen on {self.settings.listen}: {error.strerror}") from None
+            raise StartError(f"cannot listen on {self.settings.listen}: {_reason(error)}") from None
         port = runner.addresses[0][1]
         self.url = f"{self._scheme}://{f'[{host}]' if ':' in host else host}:{port}"
 
@@ -203,6 +207,11 @@ async def _reload_on(hangups: asyncio.Event, gateway: Gateway) -> None:
         hangups.clear()
         await gateway.reload()
         _log.info("logs and certificate have been reloaded")
+
+
+def _reason(error: OSError) -> str:
+    """asyncio wraps the system's words into its own."""
+    return os.strerror(error.errno) if error.errno and error.errno > 0 else str(error.strerror or error)
 
 
 def _host_name(settings: Settings) -> str:

@@ -115,6 +115,7 @@ class MapiHttp:
         request = exchange.request
         kind = self._check(request)
         user: User = request[USER]
+        exchange.kind = kind
         exchange.request_type = request_type = request.headers["X-RequestType"]
         exchange.body = body = await self._read(request)
         cookies = _cookies(request)
@@ -136,7 +137,6 @@ class MapiHttp:
             return await exchange.respond(_nothing(answer))
         assert context is not None
         exchange.context = context
-        exchange.kind = kind
         return await exchange.respond(self._in_context(context, kind, request_type, body))
 
     def _check(self, request: web.Request) -> Kind:
@@ -220,12 +220,14 @@ class _Exchange:
     async def respond(self, work: Coroutine[None, None, bytes]) -> web.StreamResponse:
         """Do ``work`` and send its result, whole when it is quick, with PROCESSING and PENDING before it when not."""
         task = asyncio.create_task(work)
-        if self.context is not None and self.kind is not None:
+        kind = self.kind
+        if self.context is not None and kind is not None:
             running = self.context.running
-            running[task] = self.kind
+            running[task] = kind
             task.add_done_callback(lambda done: running.pop(done, None))
-        if self.kind is not Kind.Wait:
-            await asyncio.wait((task,), timeout=self.transport.quick)
+        if kind is not Kind.Wait:
+            # The cookies of a new context are not known before the end of its Connect, and headers come first.
+            await asyncio.wait((task,), timeout=None if kind is Kind.Connect else self.transport.quick)
             if task.done():
                 return self._whole(task)
         return await self._streamed(task)

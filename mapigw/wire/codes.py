@@ -24,9 +24,10 @@ class ErrorCode(IntEnum):
     StorageAccessDenied = 0x80030005
     StorageInsufficientMemory = 0x80030008
     StorageInvalidPointer = 0x80030009
+    StreamSeekError = 0x80030019  # MS-OXCPRPT 3.2.5.18
     StorageReadFault = 0x8003001E
     StorageLockViolation = 0x80030021
-    StorageInvalidParameter = 0x80030057
+    StorageInvalidParameter = 0x80030057  # "StreamInvalidParam" in MS-OXCPRPT 3.2.5.18
     StreamSizeError = 0x80030070
     StorageInvalidFlag = 0x800300FF
     StorageCannotSave = 0x80030103

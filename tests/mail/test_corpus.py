@@ -90,12 +90,6 @@ def test_subject(name: str) -> None:
     assert letters(ours(name).properties[tags.PidTagSubject]) == letters(decoded(subject))
 
 
-DATE_UNREADABLE = {  # neither they nor we find a date
-    "error_emails/bad_date_header.eml",
-    "error_emails/bad_date_header2.eml",
-}
-
-
 @pytest.mark.parametrize("name", but())
 def test_date(name: str) -> None:
     dates = raw_headers(name, "date")
@@ -180,12 +174,12 @@ ODD_BODIES = {
     "plain_emails/raw_email6.eml": "Envoyé par le service",
     "plain_emails/raw_email10.eml": "Envoyé par le service",
     "list-archive.mbox:6": "<Indent>",
+    "error_emails/content_transfer_encoding_plain.eml": "ìIGTSî",
 }
 WINDOWS_1252 = {  # bytes 0x80 to 0x9F in text called iso-8859-1 or us-ascii
     "attachment_emails/attachment_pdf_non_ascii.eml",
     "attachment_emails/attachment_pdf_non_ascii_lf.eml",
     "error_emails/content_transfer_encoding_7-bit.eml",
-    "error_emails/content_transfer_encoding_plain.eml",
 }
 
 
@@ -198,7 +192,7 @@ def test_plain_body(name: str) -> None:
         return
     part = theirs(name).get_body(("plain",))
     if part is None:
-        assert not body
+        assert not (body or "").strip()
         return
     expected = part.get_content()
     assert body is not None
@@ -242,6 +236,12 @@ ODD_ATTACHMENTS = {
 }
 
 
+BEHIND_QUOTED_FROM = {  # the email package stops at a quoted From line above the attached message's header
+    "list-archive.mbox:15": "Re: can you send me an encrypted message?",
+    "list-archive.mbox:16": "Re: can you send me an encrypted message?",
+}
+
+
 def is_smime(name: str) -> bool:
     return "SMIME" in ours(name).properties[tags.PidTagMessageClass]
 
@@ -266,7 +266,8 @@ def test_attachment_names_and_bytes(name: str) -> None:
         if item.embedded is not None:
             inner = part.get_payload(0)
             assert isinstance(inner, EmailMessage)
-            assert letters(item.embedded.properties[tags.PidTagSubject]) == letters(inner["subject"] or "")
+            subject = inner["subject"] or BEHIND_QUOTED_FROM.get(name, "")
+            assert letters(item.embedded.properties[tags.PidTagSubject]) == letters(subject)
             continue
         file_name = part.get_filename()
         if file_name:

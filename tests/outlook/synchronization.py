@@ -173,15 +173,18 @@ class Synchronizer:
         executed = self.session.run([*first, *last, rops.get_buffer(source)], handles)
         handles = executed.handles
         buffers: list[bytes] = []
-        while not self._collect(buffers, [executed.results[-1], *executed.chained]):
+        while not self._collect(buffers, [executed.results[-1], *executed.chained], transfer_state):
             executed = self.session.run([rops.get_buffer(source)], handles)
         released = [rops.release(index) for index in (3, 2, 1) if index != 3 or transfer_state]
         self.session.run(released, handles)
         return buffers
 
     @staticmethod
-    def _collect(buffers: list[bytes], transfers: Sequence[Any]) -> bool:
-        """Append the data; whether the stream is done (MS-OXCFXICS 2.2.3.1.1.5.2)."""
+    def _collect(buffers: list[bytes], transfers: Sequence[Any], transfer_state: bool) -> bool:
+        """Append the data; whether the stream is done (MS-OXCFXICS 2.2.3.1.1.5.2).
+
+        Exchange ends a download at step n of n, but a transfer state at step 0 of 1.
+        """
         done = False
         for transfer in transfers:
             if isinstance(transfer, RopFailedError):
@@ -192,7 +195,7 @@ class Synchronizer:
             done = transfer.status == 3
             if not transfer.data and not done:
                 raise ViolationError("MS-OXCFXICS 2.2.3.1.1.5.2", "an empty buffer with TransferStatus Partial")
-            if done and transfer.in_progress != transfer.total:
+            if done and transfer.in_progress != (0 if transfer_state else transfer.total):
                 raise ViolationError(
                     "MS-OXCFXICS 2.2.3.1.1.5.2", f"done at step {transfer.in_progress} of {transfer.total}"
                 )

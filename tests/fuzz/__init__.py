@@ -1,0 +1,1 @@
+"""A mutation run over the wire parsers; see ``python -m tests.fuzz --help``."""
