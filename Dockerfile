@@ -16,12 +16,13 @@ ENV PATH=/opt/mapigw/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     MAPIGW_DATA=/data \
     MAPIGW_LISTEN=0.0.0.0:8443 \
-    MAPIGW_LOG__ACCESS=-
+    MAPIGW_LOG__ACCESS=- \
+    HEALTH_URL=https://127.0.0.1:8443/
 USER mapigw
 VOLUME /data
 EXPOSE 8443
-# A TLS handshake and an HTTP answer; the certificate may well be the self-signed one.
+# A TLS handshake and an answer; the certificate may well be the self-signed one.
 HEALTHCHECK --interval=30s --timeout=5s --start-period=20s \
-    CMD ["python", "-c", "import ssl, urllib.request as request; \
-        request.urlopen('https://127.0.0.1:8443/', timeout=4, context=ssl._create_unverified_context())"]
+    CMD ["python", "-c", "import os, ssl, urllib.request as request; \
+        request.urlopen(os.environ['HEALTH_URL'], timeout=4, context=ssl._create_unverified_context())"]
 CMD ["mapigw", "serve"]

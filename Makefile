@@ -35,7 +35,7 @@ fuzz: $(INSTALLED)
 	$(BIN)/python -m tests.fuzz
 
 coverage-doc: $(INSTALLED)
-	$(BIN)/python tools/coverage_table.py docs/coverage.md
+	$(BIN)/python -m tools.coverage_table docs/coverage.md
 
 # The exact versions and hashes of everything, for Python 3.11; needed after a change of the dependencies.
 lock: $(INSTALLED)

@@ -107,7 +107,7 @@ class Downloader:
         self._connection = Connection(url)
         self._connection.cookies = {n.encode(): v.encode() for n, v in self.session.http.cookies.items()}
         path = urlsplit(self.profile.account.mail_store_url)
-        self._head = (
+        self.head = (
             f"POST {path.path}?{path.query} HTTP/1.1\r\nHost: {path.netloc}\r\nUser-Agent: {USER_AGENT}\r\n"
             f"Authorization: {self.web.authorization()}\r\nContent-Type: application/mapi-http\r\n"
             "X-RequestType: Execute\r\nX-RequestId: {00000000-0000-0000-0000-000000000001}:1\r\n"
@@ -134,7 +134,7 @@ class Downloader:
 
     def download(self, folder_id: int, state: State | None = None) -> Downloaded:
         """One stream with Outlook's parameters, timed from its configuration to its last buffer."""
-        connection, head = self._connection, self._head
+        connection, head = self._connection, self.head
         request = self.first_request(folder_id, state or {})
         found = Downloaded(0.0, 0)
         started = time.perf_counter()

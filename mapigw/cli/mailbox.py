@@ -13,6 +13,7 @@ from rich.filesize import decimal
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 from rich.table import Table
 
+from mapigw.cli.group import data_option
 from mapigw.directory.directory import Directory
 from mapigw.directory.errors import DirectoryError, UnknownUser
 from mapigw.mail.importer import FolderPathError, Importer, Summary, resolve_folder
@@ -22,13 +23,6 @@ from mapigw.store.database import Database
 from mapigw.store.folders import Folder
 
 EXIT_UNREADABLE = 3
-
-_data_option = click.option(
-    "--data",
-    required=True,
-    type=click.Path(file_okay=False, path_type=Path),
-    help="The data folder, as given to mapigw serve.",
-)
 
 
 @click.group()
@@ -45,7 +39,7 @@ def mailbox() -> None:
     show_default=True,
     help='Where to, with "/" between folder names, in any case. Folders that do not exist are created.',
 )
-@_data_option
+@data_option
 def import_command(user: str, paths: tuple[Path, ...], folder: str, data: Path) -> None:
     """Import mail into the mailbox of USER, an address or alias.
 
@@ -69,7 +63,7 @@ def import_command(user: str, paths: tuple[Path, ...], folder: str, data: Path) 
 
 @mailbox.command("stat")
 @click.argument("user")
-@_data_option
+@data_option
 def stat_command(user: str, data: Path) -> None:
     """Show the folders of USER's mailbox with their messages and sizes."""
     folders = _run(_statistics(user, data))

@@ -3,7 +3,9 @@
 from typing import Any, Final
 
 from mapigw.emsmdb.download import FastTransferSource
+from mapigw.emsmdb.errors import RopError
 from mapigw.emsmdb.registry import Call, handles
+from mapigw.wire.codes import ErrorCode
 
 SERVER_DECIDES: Final = 0xBABE
 RESPONSE_OVERHEAD: Final = 15  # header, status, counts, size
@@ -18,8 +20,12 @@ async def fast_transfer_source_get_buffer(call: Call, request: Any) -> dict[str,
     source = call.object(FastTransferSource)
     limit = request.maximum_buffer_size if request.buffer_size == SERVER_DECIDES else request.buffer_size
     data = await source.read(min(limit, call.space - RESPONSE_OVERHEAD))
+    if not data and not source.done:
+        raise RopError(ErrorCode.BufferTooSmall)  # not even one value fits, and none ever would
     total = min(source.total_steps, _STEPS_MAXIMUM)
-    progress = min(source.steps_done(), total) if not source.done else source.final_steps
+    if source.done and source.buffers == 1:
+        total = 1  # as Exchange counts what took one buffer
+    progress = min(source.final_steps if source.done else source.steps_done(), total)
     return {
         "transfer_status": DONE if source.done else PARTIAL,
         "in_progress_count": progress,

@@ -3,7 +3,7 @@
 from typing import Any
 
 from mapigw.emsmdb.errors import RopError
-from mapigw.emsmdb.objects import Folder, ServerObject
+from mapigw.emsmdb.objects import Folder, Logon, ServerObject
 from mapigw.emsmdb.registry import Call, handles
 from mapigw.mailbox.folder_properties import OWN_REPLICA
 from mapigw.wire.codes import ErrorCode
@@ -11,8 +11,11 @@ from mapigw.wire.codes import ErrorCode
 
 @handles("OpenFolder")
 async def open_folder(call: Call, request: Any) -> dict[str, Any]:
-    """2.2.1.1: by any object of the logon, most often the logon itself or another folder."""
-    logon = call.object(ServerObject).logon
+    """2.2.1.1: by a logon or any of its folders."""
+    parent = call.object(ServerObject)
+    if not isinstance(parent, Logon | Folder):
+        raise RopError(ErrorCode.NotSupported)
+    logon = parent.logon
     folder_id = request.folder_id
     if folder_id.replica_id != OWN_REPLICA or await logon.mailbox.folder(folder_id.counter) is None:
         raise RopError(ErrorCode.NotFound)

@@ -30,16 +30,18 @@ async def logon(call: Call, request: Any) -> dict[str, Any]:
     owner = await session.directory.by_legacy_dn(request.essdn.rstrip(b"\0").decode("ascii", "replace"))
     if owner is None or not owner.enabled:
         raise RopError(ErrorCode.UnknownUser)
+    first = next(iter(session.logons.values()), None)
+    another = first is not None and first.owner.mailbox_id != owner.mailbox_id
+    if another and not request.open_flags & USE_PER_MDB_REPLID_MAPPING:
+        raise RopError(ErrorCode.InvalidParameter)
     if owner.user_id != session.user.user_id:
         raise RopError(ErrorCode.LoginPermission)
-    first = next(iter(session.logons.values()), None)
-    if first is not None and first.owner != owner and not request.open_flags & USE_PER_MDB_REPLID_MAPPING:
-        raise RopError(ErrorCode.InvalidParameter)
     try:
         mailbox = await session.mailboxes.open(owner.mailbox_id)
     except NotFoundError as error:
         raise RopError(ErrorCode.UnknownUser) from error
     special = {folder.special: folder.folder_id for folder in await mailbox.folders() if folder.special}
+    await session.release_logon(call.logon_id)
     call.open(request, Logon(session, call.logon_id, mailbox, owner))
     now = datetime.now(UTC)
     return {
@@ -125,17 +127,19 @@ async def get_store_state(call: Call, request: Any) -> dict[str, Any]:
 
 @handles("LongTermIdFromId")
 async def long_term_id_from_id(call: Call, request: Any) -> dict[str, Any]:
-    """2.2.1.8"""
+    """2.2.1.8: whether there ever was such an object is not looked at."""
     mailbox = call.object(Logon).mailbox
-    if request.object_id.replica_id != OWN_REPLICA or not request.object_id.counter:
+    if request.object_id.replica_id != OWN_REPLICA:
         raise RopError(ErrorCode.NotFound)
     return {"long_term_id": LongTermId(mailbox.replica_guid, request.object_id.counter)}
 
 
 @handles("IdFromLongTermId")
 async def id_from_long_term_id(call: Call, request: Any) -> dict[str, Any]:
-    """2.2.1.9"""
+    """2.2.1.9: whether there ever was such an object is not looked at. Foreign replicas get no REPLID."""
     mailbox = call.object(Logon).mailbox
-    if request.long_term_id.replica_guid != mailbox.replica_guid or not request.long_term_id.counter:
+    if not request.long_term_id.replica_guid.int:
+        raise RopError(ErrorCode.InvalidParameter)
+    if request.long_term_id.replica_guid != mailbox.replica_guid:
         raise RopError(ErrorCode.NotFound)
     return {"object_id": ObjectId(OWN_REPLICA, request.long_term_id.counter)}

@@ -71,7 +71,7 @@ async def _opening(message: Message, space: int) -> dict[str, Any]:
     """The fields that tell what was opened, with as many recipients as fit in the response (3.2.5.1)."""
     fields = await message.opening()
     texts = (fields["subject_prefix"], fields["normalized_subject"])
-    space -= RESPONSE_HEADER + 1 + sum(3 + 2 * len(text.encode("utf-16-le", "surrogatepass")) for text in texts)
+    space -= RESPONSE_HEADER + 1 + sum(3 + len(text.encode("utf-16-le", "surrogatepass")) for text in texts)
     space -= 2 + 2 + 4 * len(message.recipient_columns) + 1
     rows = _recipient_rows(message, 0, space)
     for row in rows:

@@ -82,6 +82,13 @@ class Message(OpenedObject):
                 return attachment
         raise RopError(ErrorCode.NotFound)
 
+    def recipient_place(self, row_id: int) -> int:
+        """Where the recipient of a RowId stands. `RopError` NotFound."""
+        for place, recipient in enumerate(self.recipients):
+            if recipient[tags.PidTagRowid] == row_id:
+                return place
+        raise RopError(ErrorCode.NotFound)
+
     @cached_property
     def recipient_columns(self) -> list[int]:
         """What the recipients have besides the parts of their rows, in the order of first occurrence."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mapigw.emsmdb.errors import RopError
 from mapigw.mailbox.folder_properties import (
+    IDENTIFICATION_IDS,
     OWN_REPLICA,
     FolderWriteError,
     folder_reader,
@@ -30,7 +31,8 @@ MAXIMUM_SUBMIT_KILOBYTES: Final = 153_600
 RESOURCE_FLAGS: Final = 0  # a primary mailbox of a user, not a resource
 
 READ_ONLY_STORE_PROPERTIES: Final = frozenset(
-    {
+    tag >> 16
+    for tag in (
         tags.PidTagSerializedReplidGuidMap,
         tags.PidTagUserEntryId,
         tags.PidTagMailboxOwnerEntryId,
@@ -42,9 +44,15 @@ READ_ONLY_STORE_PROPERTIES: Final = frozenset(
         tags.PidTagMessageSize,
         tags.PidTagMessageSizeExtended,
         tags.PidTagCodePageId,
-    }
+        tags.PidTagIpmSubtreeEntryId,
+        tags.PidTagResourceFlags,
+        tags.PidTagExtendedRuleSizeLimit,
+        tags.PidTagProhibitReceiveQuota,
+        tags.PidTagProhibitSendQuota,
+        tags.PidTagStoreState,
+    )
 )
-"""MS-OXCSTOR 2.2.2.1.1."""
+"""Property ids (MS-OXCSTOR 2.2.2.1.1)."""
 
 
 class ServerObject:
@@ -102,8 +110,11 @@ class Logon(PropertyObject):
         subtree = next(row for row in rows if row.special == "ipm_subtree")
         parameters = self.session.parameters
         return {
-            **reader.identification(),
+            tags.PidTagOutOfOfficeState: False,
+            tags.PidTagLocaleId: parameters.lcid_string,
+            tags.PidTagSortLocaleId: parameters.lcid_sort,
             **await mailbox.store_properties(),
+            **reader.identification(),
             tags.PidTagSerializedReplidGuidMap: serialized_replid_guid_map({OWN_REPLICA: mailbox.replica_guid}),
             tags.PidTagUserEntryId: address_book_entry_id(self.session.user.legacy_dn),
             tags.PidTagMailboxOwnerEntryId: address_book_entry_id(self.owner.legacy_dn),
@@ -112,22 +123,28 @@ class Logon(PropertyObject):
             tags.PidTagRecordKey: mailbox.guid.bytes_le,
             tags.PidTagIpmSubtreeEntryId: reader.entry_id(subtree.folder_id),
             tags.PidTagResourceFlags: RESOURCE_FLAGS,
-            tags.PidTagOutOfOfficeState: False,
             tags.PidTagMaximumSubmitMessageSize: MAXIMUM_SUBMIT_KILOBYTES,
             tags.PidTagContentCount: sum(row.content_count for row in rows),
             tags.PidTagMessageSize: min(size, 0x7FFFFFFF),
             tags.PidTagMessageSizeExtended: size,
-            tags.PidTagLocaleId: parameters.lcid_string,
-            tags.PidTagSortLocaleId: parameters.lcid_sort,
             tags.PidTagCodePageId: parameters.default_code_page,
         }
 
     async def set_properties(self, values: Mapping[int, Any]) -> list[tuple[int, ErrorCode]]:
-        denied = [(tag, ErrorCode.ComputedValue) for tag in values if tag in READ_ONLY_STORE_PROPERTIES]
-        await self.mailbox.set_store_properties(
-            {tag: value for tag, value in values.items() if tag not in READ_ONLY_STORE_PROPERTIES}
-        )
-        return denied
+        """What leads to the special folders is the Inbox's, wherever it is written."""
+        problems = [(tag, ErrorCode.ComputedValue) for tag in values if tag >> 16 in READ_ONLY_STORE_PROPERTIES]
+        leading = {tag: value for tag, value in values.items() if tag >> 16 in IDENTIFICATION_IDS}
+        if leading:
+            inbox = Folder(self, (await self.mailbox.special_folder("inbox")).folder_id)
+            problems += await inbox.set_properties(leading)
+        own = {
+            tag: value
+            for tag, value in values.items()
+            if tag not in leading and tag >> 16 not in READ_ONLY_STORE_PROPERTIES
+        }
+        if own:
+            await self.mailbox.set_store_properties(own)
+        return problems
 
 
 class Folder(PropertyObject):
@@ -164,4 +181,6 @@ _FOLDER_ERRORS: Final = {
     FolderWriteError.COMPUTED: ErrorCode.ComputedValue,
     FolderWriteError.DENIED: ErrorCode.AccessDenied,
     FolderWriteError.NAME_TAKEN: ErrorCode.CollidingNames,
+    FolderWriteError.WRONG_TYPE: ErrorCode.UnexpectedType,
+    FolderWriteError.EMPTY_NAME: ErrorCode.InvalidParameter,
 }

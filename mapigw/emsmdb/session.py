@@ -99,6 +99,12 @@ class Session:
                 del self.logons[released.logon.logon_id]
         await self._let_go(released)
 
+    async def release_logon(self, logon_id: int) -> None:
+        """Release the logon whose id a new one takes, if there is one (MS-OXCROPS 2.2.3.1.1)."""
+        current = self.logons.get(logon_id)
+        for handle in [handle for handle, opened in self._objects.items() if opened is current]:
+            await self.release(handle)
+
     async def close(self) -> None:
         """Release everything and end a NotificationWait. Idempotent."""
         self.logons.clear()

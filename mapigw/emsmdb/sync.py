@@ -50,9 +50,9 @@ from mapigw.wire.xid import Xid
 log = logging.getLogger("mapigw.sync")
 
 STATE_LIMIT: Final = 1 << 24  # bytes of one ICS state property that a client may upload
-BATCH_MESSAGES: Final = 100
+BATCH_MESSAGES: Final = 200
 LOCAL_IDS_MAXIMUM: Final = 1 << 20  # of one request; Outlook asks for 65,536
-BATCH_BYTES: Final = 1 << 19
+BATCH_BYTES: Final = 1 << 21
 
 
 class SynchronizationType(IntEnum):
@@ -111,6 +111,7 @@ _ADDED_BY_PLACE: Final = frozenset(
         tags.PidTagLocalCommitTime,
         tags.PidTagLocalCommitTimeMax,
         tags.PidTagHierarchyChangeNumber,
+        tags.PidTagFolderFlags,
     }
 )
 
@@ -168,23 +169,37 @@ class SyncDownload(FastTransferSource):
             raise RopError(self._failed)
 
     async def read(self, limit: int) -> bytes:
+        """As `FastTransferSource.read`; after a failure, which may have lost a part, it fails for good."""
         self._usable()
+        self._failed = ErrorCode.GeneralFailure
         try:
-            return await super().read(limit)
+            data = await super().read(limit)
         except RopError as error:
             self._failed = error.code
             raise
+        self._failed = None
+        return data
 
-    def state_stream(self) -> bytes:
-        """The checkpoint or final ICS state, as a state element (2.2.4.3.25)."""
+    @property
+    def state_fields(self) -> Sequence[tuple[int, str]]:
+        """The state properties of this synchronization in their order, with the fields of `SyncState`."""
         raise NotImplementedError
 
-    def _state_element(self, fields: Sequence[tuple[int, str]]) -> bytes:
+    def transfer_state(self) -> bytes:
+        """What RopSynchronizationGetTransferState hands out: the uploaded state until all is sent (3.2.5.9.3.1).
+
+        What has been read ahead but not handed out must not get into it.
+        """
+        return self._state_element(final=self.done)
+
+    def _state_element(self, *, final: bool) -> bytes:
+        """The initial or the final ICS state, as a state element (2.2.4.3.25)."""
         replica = self.logon.mailbox.replica_guid
         out = bytearray(MARKER_BYTES[Marker.IncrSyncStateBegin])
-        for tag, field in fields:
+        for tag, field in self.state_fields:
             idset = self._uploaded.get(field, IdSet()).copy()
-            idset[replica] = getattr(self._state, field)
+            if final:
+                idset[replica] = getattr(self._state, field)
             push_property(out, tag, idset.build())
         return bytes(out + MARKER_BYTES[Marker.IncrSyncStateEnd])
 
@@ -299,16 +314,15 @@ class ContentsDownload(SyncDownload):
             state.cnset_seen_fai.add_range(1, changes.last_change_number)
         if flags & SynchronizationFlags.READ_STATE:
             state.cnset_read.add_range(1, changes.last_change_number)
-        return bytes(out) + self.state_stream() + MARKER_BYTES[Marker.IncrSyncEnd]
+        return bytes(out) + self._state_element(final=True) + MARKER_BYTES[Marker.IncrSyncEnd]
 
-    def state_stream(self) -> bytes:
-        return self._state_element(
-            (
-                (MetaTagCnsetSeen, "cnset_seen"),
-                (MetaTagCnsetSeenFAI, "cnset_seen_fai"),
-                (MetaTagIdsetGiven, "idset_given"),
-                (MetaTagCnsetRead, "cnset_read"),
-            )
+    @property
+    def state_fields(self) -> Sequence[tuple[int, str]]:
+        return (
+            (MetaTagCnsetSeen, "cnset_seen"),
+            (MetaTagCnsetSeenFAI, "cnset_seen_fai"),
+            (MetaTagIdsetGiven, "idset_given"),
+            (MetaTagCnsetRead, "cnset_read"),
         )
 
 
@@ -332,7 +346,7 @@ class HierarchyDownload(SyncDownload):
             out += self._id_list((MetaTagIdsetDeleted, changes.deleted))
             self._state.idset_given = self._state.idset_given.difference(changes.deleted)
         self._state.cnset_seen.add_range(1, changes.last_change_number)
-        yield [bytes(out) + self.state_stream() + MARKER_BYTES[Marker.IncrSyncEnd]]
+        yield [bytes(out) + self._state_element(final=True) + MARKER_BYTES[Marker.IncrSyncEnd]]
 
     def _folder_change(self, out: bytearray, values: dict[int, Any]) -> None:
         """One folderChange element (2.2.4.3.5)."""
@@ -366,8 +380,9 @@ class HierarchyDownload(SyncDownload):
             tag, value = recoded(tag, value, self.code_page)
         push_property(out, tag, value)
 
-    def state_stream(self) -> bytes:
-        return self._state_element(((MetaTagCnsetSeen, "cnset_seen"), (MetaTagIdsetGiven, "idset_given")))
+    @property
+    def state_fields(self) -> Sequence[tuple[int, str]]:
+        return (MetaTagCnsetSeen, "cnset_seen"), (MetaTagIdsetGiven, "idset_given")
 
 
 _FOLDER_HEADER: Final = (
@@ -449,9 +464,9 @@ async def upload_state_stream_end(call: Call, request: Any) -> dict[str, Any]:
 
 @handles("SynchronizationGetTransferState")
 async def get_transfer_state(call: Call, request: Any) -> dict[str, Any]:
-    """2.2.3.2.3.1: a download of the state as it is after what has been sent so far."""
+    """2.2.3.2.3.1: a download of the state that the client may keep as things stand."""
     context = call.object(SyncDownload)
-    call.open(request, PreparedSource(context.logon, context.state_stream()))
+    call.open(request, PreparedSource(context.logon, context.transfer_state()))
     return {}
 
 

@@ -1,15 +1,19 @@
 """Stored values as a client asks for them: in its types, its code page and its sizes (MS-OXCPRPT 3.2.5.1)."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from mapigw.emsmdb.registry import Call
 from mapigw.mailbox.content import BlobValue
+from mapigw.store.blobs import MissingBlobError
 from mapigw.wire import code_pages
 from mapigw.wire.codes import ErrorCode
 from mapigw.wire.fasttransfer import parse_value
-from mapigw.wire.properties import MULTIPLE_INSTANCE, PropertyType
+from mapigw.wire.properties import FIXED_SIZES, MULTIPLE, PropertyType
 from mapigw.wire.rows import TypedValue
+
+log = logging.getLogger("mapigw.emsmdb")
 
 _STRING8_OF: Final = {
     int(PropertyType.STRING): int(PropertyType.STRING8),
@@ -18,13 +22,16 @@ _STRING8_OF: Final = {
 _STRING_OF: Final = {narrow: wide for wide, narrow in _STRING8_OF.items()}
 # A 16-bit count precedes a binary in a row, and no row is larger than its buffer.
 ROW_VALUE_MAXIMUM: Final = 0x7FF0
+_ERROR_SIZE: Final = 4  # bytes of a PtypErrorCode value
+_LEAST_REPLACED: Final = 8  # bytes of a value that it pays to replace by an error
+_HIGH_SURROGATES: Final = ("\ud800", "\udbff")
 
 
 class Reader:
     """Turns an object's values into cells for one request.
 
-    A value above ``size_limit`` bytes is an error; with ``truncate`` texts and binaries are cut to that many bytes
-    instead. ``code_page`` is that of 8-bit strings, by default the logon's.
+    A value above ``size_limit`` bytes is an error; with ``truncate`` values are cut to that many bytes instead, as the
+    rows of tables have them. ``code_page`` is that of 8-bit strings, by default the logon's.
     """
 
     def __init__(
@@ -39,7 +46,13 @@ class Reader:
     async def row(self, values: Mapping[int, Any], columns: Sequence[int]) -> list[Any]:
         """A cell for each column."""
         by_id = {tag >> 16: (tag & 0xFFFF, value) for tag, value in values.items()}
-        return [await self._cell(column, by_id.get(column >> 16)) for column in columns]
+        # Two properties may share an id: PidTagMessageSize and PidTagMessageSizeExtended do.
+        exact = {column: (column & 0xFFFF, values[column]) for column in columns if column in values}
+        cells = {
+            column: await self._cell(column, exact.get(column) or by_id.get(column >> 16))
+            for column in dict.fromkeys(columns)
+        }
+        return [cells[column] for column in columns]
 
     async def tagged(self, values: Mapping[int, Any]) -> list[tuple[int, Any]]:
         """Every property as (tag, value); an error has the type PtypErrorCode."""
@@ -56,34 +69,48 @@ class Reader:
         if found is None:
             return ErrorCode.NotFound
         kind, value = found
-        wanted = column & 0xFFFF & ~MULTIPLE_INSTANCE
-        if self._truncate:
-            value = await self._truncated(kind, value)
+        wanted = column & 0xFFFF
+        if wanted not in (PropertyType.UNSPECIFIED, kind, _STRING8_OF.get(kind)):
+            return ErrorCode.NotFound
         if isinstance(value, BlobValue):
-            if value.size > self._limit:
+            if value.size > self._limit and not self._truncate:
                 return ErrorCode.NotEnoughMemory
-            value = parse_value(kind, await self._mailbox.read_blob(value.digest))
-        if value_size(column & ~0xFFFF | kind, value) > self._limit:
+            # Twice as much, because of what becomes shorter in a code page.
+            length = 2 * self._truncate if self._truncate else None
+            try:
+                value = parse_value(kind, await self._mailbox.read_blob(value.digest, 0, length))
+            except MissingBlobError as error:
+                log.error("property 0x%08X of mailbox %s cannot be read: %s", column, self._mailbox.guid, error)
+                return ErrorCode.StorageReadFault
+        narrow = _STRING8_OF.get(kind)
+        if narrow is not None and (wanted == narrow or (wanted == PropertyType.UNSPECIFIED and not self._unicode)):
+            kind, value = narrow, narrowed(value, self._code_page)
+        if self._truncate:
+            value = truncated(value, self._truncate)
+        elif value_size(kind, value) > self._limit:
             return ErrorCode.NotEnoughMemory
-        if wanted == PropertyType.UNSPECIFIED:
-            if kind in _STRING8_OF and not self._unicode:
-                return TypedValue(_STRING8_OF[kind], narrowed(value, self._code_page))
-            return TypedValue(kind, value)
-        if wanted == kind:
-            return value
-        if _STRING8_OF.get(kind) == wanted:
-            return narrowed(value, self._code_page)
-        return ErrorCode.NotFound
+        return TypedValue(kind, value) if wanted == PropertyType.UNSPECIFIED else value
 
-    async def _truncated(self, kind: int, value: Any) -> Any:
-        """The beginning of a text or binary that is too long for a table's row."""
-        if isinstance(value, BlobValue):
-            value = parse_value(kind, await self._mailbox.read_blob(value.digest, 0, self._truncate))
-        if isinstance(value, str):
-            return value[: self._truncate // 2]
-        if isinstance(value, bytes):
-            return value[: self._truncate]
-        return value
+
+def truncated(value: Any, size: int) -> Any:
+    """The beginning of a value of variable size, at most ``size`` bytes; of several values, those that fit."""
+    if isinstance(value, str):
+        if 2 * len(value) <= size and value.isascii():
+            return value
+        cut = value[: size // 2].encode("utf-16-le", "surrogatepass")[: size & ~1].decode("utf-16-le", "surrogatepass")
+        broken = len(cut) < len(value) and _HIGH_SURROGATES[0] <= cut[-1:] <= _HIGH_SURROGATES[1]
+        return cut[:-1] if broken else cut
+    if isinstance(value, bytes):
+        return value[:size]
+    if isinstance(value, list):
+        kept = []
+        for item in value:
+            size -= _item_size(item)
+            if size < 0:
+                break
+            kept.append(item)
+        return kept
+    return value
 
 
 def narrowed(value: Any, code_page: int) -> Any:
@@ -103,12 +130,31 @@ def stored_form(tag: int, value: Any, code_page: int) -> tuple[int, Any]:
     return tag & ~0xFFFF | wide, code_pages.decode(value, code_page)
 
 
-def value_size(tag: int, value: Any) -> int:
-    """Bytes of a value that a stream could carry, 0 for the others."""
-    if isinstance(value, TypedValue):
-        return value_size(value.type, value.value)
+def value_size(kind: int, value: Any) -> int:
+    """Bytes of a value of variable size, for limits: without its counts, but with the NUL of a string."""
+    if kind in FIXED_SIZES:
+        return 0
+    return sum(map(_item_size, value)) if kind & MULTIPLE else _item_size(value)
+
+
+def _item_size(value: Any) -> int:
     if isinstance(value, str):
-        return 2 * len(value) + 2
-    if isinstance(value, bytes):
-        return len(value)
-    return 0
+        return 2 * len(value) + 2 if value.isascii() else len(value.encode("utf-16-le", "surrogatepass")) + 2
+    return len(value) if isinstance(value, bytes) else 8
+
+
+def too_many(cells: Sequence[tuple[int, Any]], excess: int) -> list[int]:
+    """The positions of the largest of some cells, (type, value) each, without which a response is ``excess`` bytes
+    shorter.
+
+    They become NotEnoughMemory, and clients open streams on them. When all of variable size are not enough, the
+    response needs a larger buffer.
+    """
+    sizes = [value_size(kind, value) for kind, value in cells]
+    chosen = []
+    for position in sorted(range(len(cells)), key=lambda position: -sizes[position]):
+        if excess <= 0 or sizes[position] <= _LEAST_REPLACED:
+            break
+        excess -= sizes[position] - _ERROR_SIZE
+        chosen.append(position)
+    return chosen

@@ -97,7 +97,7 @@ class _Item:
             email = _INNER_COMMENT.sub("", self.angle)
             if email.startswith("@"):
                 email = _ROUTE.sub("", email, count=1)
-            return [_address(name or comment, clean(decode_words("".join(email.split()))))]
+            return [_address(name or comment, decode_words("".join(email.split())))]
         if self.quoted and self.plain and self.plain[0].startswith("@"):  # a quoted local part
             return [_address(comment, f'"{self.quoted}"{"".join("".join(self.plain).split())}')]
         # Blanks are allowed around dots and at signs; several addresses without commas are seen in broken mail.
@@ -111,7 +111,7 @@ class _Item:
 
 
 def _address(name: str, email: str) -> Address:
-    name = (name.strip("'") or name)[:MAX_NAME]
+    name, email = clean(name.strip("'") or name)[:MAX_NAME], clean(email)
     return Address(name or email[:MAX_NAME], (email or name)[:MAX_EMAIL])
 
 
@@ -174,7 +174,7 @@ def parse_addresses(value: str) -> list[Address]:
     finish(item, comma=False)
     for fragment in fragments:
         found.extend(fragment.addresses())
-    return found
+    return [address for address in found if address.email]
 
 
 def _read_comment(value: str, position: int) -> tuple[str, int]:

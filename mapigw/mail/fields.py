@@ -13,8 +13,8 @@ from mapigw.wire.message import Properties
 from mapigw.wire.properties import NamedTag, PropertyName, PropertyType, filetime
 
 PS_INTERNET_HEADERS: Final = UUID("00020386-0000-0000-c000-000000000046")
-CONTENT_CLASS: Final = NamedTag(PropertyName(PS_INTERNET_HEADERS, name="Content-Class"), PropertyType.STRING)
-CONTENT_TYPE: Final = NamedTag(PropertyName(PS_INTERNET_HEADERS, name="Content-Type"), PropertyType.STRING)
+CONTENT_CLASS: Final = NamedTag(PropertyName(PS_INTERNET_HEADERS, name="content-class"), PropertyType.STRING)
+CONTENT_TYPE: Final = NamedTag(PropertyName(PS_INTERNET_HEADERS, name="content-type"), PropertyType.STRING)
 
 _LOW, _NORMAL, _HIGH = 0, 1, 2
 # In order of preference: field, values (2.2.3.2.5).
@@ -52,7 +52,9 @@ _LOCALE_IDS: Final = {
 }
 _ENGLISH: Final = 0x0409
 
-_MESSAGE_FLAG_UNSENT: Final = 0x0008
+# PidTagMessageFlags (MS-OXCMSG 2.2.1.6)
+MESSAGE_FLAG_READ: Final = 0x0001
+MESSAGE_FLAG_UNSENT: Final = 0x0008
 
 # The sum of prefix and normalized subject must be less than 254 characters (MS-OXCMSG 2.2.1.9).
 _MAX_SUBJECT: Final = 253
@@ -78,7 +80,7 @@ def field_properties(headers: Headers) -> Properties:
             suppressed |= _AUTO_RESPONSE_SUPPRESS.get(word, 0)
         properties[tags.PidTagAutoResponseSuppress] = suppressed
     if headers.token("x-unsent") == "1":
-        properties[tags.PidTagMessageFlags] = _MESSAGE_FLAG_UNSENT
+        properties[tags.PidTagMessageFlags] = MESSAGE_FLAG_UNSENT
     language = headers.first("content-language").partition(",")[0].strip().lower()
     properties[tags.PidTagMessageLocaleId] = _LOCALE_IDS.get(language, _ENGLISH)
     return properties

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 from uuid import UUID
 
+from mapigw.mail.fields import MESSAGE_FLAG_UNSENT
 from mapigw.mail.mime import message_from_mime
 from mapigw.mail.sources import Flags, Item, Unreadable
 from mapigw.mailbox.mailboxes import FolderExistsError, Mailbox, NewMessage
@@ -27,7 +28,6 @@ _RED_FLAG: Final = 6
 _TIME_FLAGGED: Final = 1
 _VERB_REPLY, _VERB_FORWARD = 102, 104
 _ICON_REPLIED, _ICON_FORWARDED = 0x105, 0x106
-_MESSAGE_FLAG_UNSENT: Final = 0x0008
 
 # What a message can raise whose values do not fit; anything else is the store's fault and ends the import.
 _MESSAGE_ERRORS: Final = (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, struct.error)
@@ -183,7 +183,7 @@ def _new_message(item: Item) -> NewMessage:
     message = message_from_mime(item.raw, default_time=item.received)
     message.properties.update(flag_properties(item.flags))
     if item.flags.draft:
-        message.properties[tags.PidTagMessageFlags] = _MESSAGE_FLAG_UNSENT
+        message.properties[tags.PidTagMessageFlags] = MESSAGE_FLAG_UNSENT
     return NewMessage(message, mime=item.raw, is_read=item.flags.read)
 
 

@@ -11,18 +11,22 @@ from mapigw.mail.attachments import (
     attachment_from_part,
     file_properties,
 )
-from mapigw.mail.bodies import NATIVE_BODY_PLAIN, Selection, body_properties, select_bodies
+from mapigw.mail.bodies import NATIVE_BODY_PLAIN, body_properties, select_bodies
 from mapigw.mail.charsets import guess_text
 from mapigw.mail.conversations import conversation_properties
-from mapigw.mail.fields import CONTENT_TYPE, field_properties, subject_properties, transport_times
+from mapigw.mail.fields import (
+    CONTENT_TYPE,
+    MESSAGE_FLAG_READ,
+    field_properties,
+    subject_properties,
+    transport_times,
+)
 from mapigw.mail.parts import MAX_DEPTH, Part, parse_message
 from mapigw.wire import tags
 from mapigw.wire.message import Attachment, Message, Properties
 from mapigw.wire.properties import filetime
 
 MAX_EMBEDDED: Final = 16  # how deep attached messages are opened; deeper ones stay files
-
-MESSAGE_FLAG_READ: Final = 0x0001
 
 _MESSAGE_TYPES: Final = frozenset({"message/rfc822", "message/global"})
 _OPAQUE_TYPES: Final = frozenset({"application/pkcs7-mime", "application/x-pkcs7-mime"})
@@ -69,7 +73,7 @@ def _message(root: Part, default_time: int, *, embedded_depth: int) -> Message:
     elif _is_opaque(root):
         # No body: even where the text could be had without a key, the client takes it from the attachment.
         properties[tags.PidTagMessageClass] = "IPM.Note.SMIME"
-        properties |= body_properties(Selection())
+        properties[tags.PidTagRtfInSync] = False
         properties[CONTENT_TYPE] = headers.text("content-type")
         message.attachments.append(Attachment(file_properties(_SMIME_FILE, root.type, root.content())))
     else:

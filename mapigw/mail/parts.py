@@ -121,13 +121,12 @@ class Part:
             if line_end is None or not starts_line:
                 position = data.find(delimiter, after, self.end)
                 continue
-            if begin >= 0:
+            if begin >= 0 and (closing or self._budget.parts > 0):
                 yield begin, _before_line_break(data, begin, position)
-                begin = -1
             if closing:
                 return
             if self._budget.parts <= 0:
-                break
+                break  # the rest stays in one piece
             self._budget.parts -= 1
             begin = line_end.end()
             position = data.find(delimiter, begin, self.end)

@@ -211,7 +211,8 @@ def status_flags(raw: bytes) -> Flags:
 _SEPARATOR: Final = re.compile(rb"^From [^\n]*\n(?=[!-9;-~]+[ \t]*:|>?From )", re.MULTILINE)
 _SURE_SEPARATOR: Final = re.compile(rb"From (?:.*[0-9][0-9]:[0-9][0-9]|- *\r?\n)")
 _QUOTED_FROM: Final = re.compile(rb"^>(?=>*From )", re.MULTILINE)
-_LOOKAHEAD: Final = 4096  # bytes within which a separator and the beginning of the next line are looked for
+_LOOKAHEAD: Final = 4096  # a separator and the beginning of the line below it are shorter
+_CONTEXT: Final = 4  # bytes before a separator that tell whether it follows a blank line
 
 
 def _read_mbox(path: Path, folder: tuple[str, ...]) -> Iterator[Item | Unreadable]:
@@ -238,7 +239,8 @@ def split_mbox(file: BinaryIO) -> Iterator[tuple[bytes, bytes | None]]:
     """(separator line, message) of each message of an mbox; None for a message larger than `MAX_MESSAGE`.
 
     A line "From ..." begins a message when a header field follows it and a blank line precedes it; Mozilla's "From - "
-    and one with a time of day need no blank line. Quoted From lines lose one ">" (mboxrd, right for most mboxo files).
+    and one with a time of day need no blank line, and may have another From line below. Quoted From lines lose one ">"
+    (mboxrd, right for most mboxo files).
     """
     separator = b""
     buffer = bytearray()  # what is read of the current message, and a little more
@@ -252,7 +254,7 @@ def split_mbox(file: BinaryIO) -> Iterator[tuple[bytes, bytes | None]]:
         while True:
             found = _SEPARATOR.search(buffer, scanned)
             if found is None or not (ended or found.end() + _LOOKAHEAD <= len(buffer)):
-                scanned = _line_start(buffer, found.start() if found else max(scanned, len(buffer) - _LOOKAHEAD))
+                scanned = found.start() if found else max(scanned, len(buffer) - _LOOKAHEAD)
                 break
             if not _begins_message(buffer, found):
                 scanned = found.end()
@@ -264,21 +266,19 @@ def split_mbox(file: BinaryIO) -> Iterator[tuple[bytes, bytes | None]]:
             scanned = _second_separator(buffer)
         if scanned > MAX_MESSAGE:
             skipping = True
-        if skipping:
-            del buffer[:scanned]
-            scanned = 0
+        if skipping and scanned > _CONTEXT:
+            del buffer[: scanned - _CONTEXT]
+            scanned = _CONTEXT
     if separator or buffer:
         yield separator, None if skipping else _message_bytes(buffer, len(buffer))
 
 
-def _line_start(buffer: bytearray, position: int) -> int:
-    return buffer.rfind(b"\n", 0, position) + 1
-
-
 def _begins_message(buffer: bytearray, found: re.Match[bytes]) -> bool:
+    if _SURE_SEPARATOR.match(found.group()):
+        return True
     start = found.start()
     after_blank = start == 0 or buffer.endswith((b"\n\n", b"\n\r\n"), max(0, start - 3), start)
-    return after_blank or _SURE_SEPARATOR.match(found.group()) is not None
+    return after_blank and not buffer.startswith((b"From ", b">From "), found.end())
 
 
 def _second_separator(buffer: bytearray) -> int:

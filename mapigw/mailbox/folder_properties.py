@@ -22,6 +22,10 @@ from mapigw.wire.xid import PredecessorChangeList, Xid
 
 OWN_REPLICA: Final = 1  # the ReplId of the mailbox's own replica, in every id it gives out
 OWNER_RIGHTS: Final = 0x7FB  # MS-OXCPERM 2.2.7: all member rights, as Exchange answers for an owner
+SEARCH_FOLDER: Final = 2  # PidTagFolderType
+FOLDER_FLAG_IPM: Final = 0x1
+FOLDER_FLAG_SEARCH: Final = 0x2
+FOLDER_FLAG_NORMAL: Final = 0x4
 OWNER_ACCESS: Final = 0x3F  # MS-OXCPRPT 2.2.1.1: all of its bits
 _ALWAYS_HAVE_SUBFOLDERS: Final = frozenset({"root", "ipm_subtree"})
 
@@ -32,6 +36,8 @@ class FolderWriteError(Enum):
     COMPUTED = "computed by the server"
     DENIED = "a special folder keeps its name"
     NAME_TAKEN = "a sibling has the name"
+    EMPTY_NAME = "a folder has a name"
+    WRONG_TYPE = "the property has another type"
 
 
 class FolderReader:
@@ -45,6 +51,7 @@ class FolderReader:
         self.rows = rows
         self._special_ids = {row.special: row.folder_id for row in rows if row.special}
         self._with_children = {row.parent_id for row in rows}
+        self._by_id = {row.folder_id: row for row in rows}
         self.inbox = next(row for row in rows if row.special == "inbox")
 
     def entry_id(self, folder_id: int) -> bytes:
@@ -85,6 +92,7 @@ class FolderReader:
             {
                 tags.PidTagDisplayName: folder.name,
                 tags.PidTagFolderType: folder.folder_type,
+                tags.PidTagFolderFlags: self._folder_flags(folder),
                 tags.PidTagFolderId: _own_id(folder.folder_id),
                 tags.PidTagParentFolderId: _own_id(parent_id),
                 tags.PidTagEntryId: self.entry_id(folder.folder_id),
@@ -119,6 +127,14 @@ class FolderReader:
             values[tags.PidTagContainerClass] = folder.container_class
         return values
 
+    def _folder_flags(self, folder: Folder) -> int:
+        """PidTagFolderFlags (MS-OXCFOLD 2.2.2.2.1.5)."""
+        above: Folder | None = folder
+        while above is not None and above.special != "ipm_subtree":
+            above = self._by_id.get(above.parent_id)
+        flags = FOLDER_FLAG_SEARCH if folder.folder_type == SEARCH_FOLDER else FOLDER_FLAG_NORMAL
+        return flags if above is None else flags | FOLDER_FLAG_IPM
+
     def has_subfolders(self, folder: Folder) -> bool:
         return folder.folder_id in self._with_children or folder.special in _ALWAYS_HAVE_SUBFOLDERS
 
@@ -139,10 +155,14 @@ async def write_folder_properties(
     own: dict[int, Any] = {}
     inbox: dict[int, Any] = {}
     for tag, value in values.items():
-        if tag in READ_ONLY_PROPERTIES:
+        if tag >> 16 in _READ_ONLY_IDS:
             problems.append((tag, FolderWriteError.COMPUTED))
-        elif tag == tags.PidTagDisplayName and folder.special:
+        elif _TYPED_TAGS.get(tag >> 16, tag) != tag:
+            problems.append((tag, FolderWriteError.WRONG_TYPE))
+        elif tag == tags.PidTagDisplayName and folder.special and value != folder.name:
             problems.append((tag, FolderWriteError.DENIED))
+        elif tag == tags.PidTagDisplayName and not value:
+            problems.append((tag, FolderWriteError.EMPTY_NAME))
         elif tag in IDENTIFICATION_PROPERTIES and folder.special in {"root", "inbox"}:
             inbox[tag] = value
         else:
@@ -190,9 +210,18 @@ IDENTIFICATION_PROPERTIES: Final = frozenset(
     }
 )
 
-READ_ONLY_PROPERTIES: Final = frozenset(
-    {
+IDENTIFICATION_IDS: Final = frozenset(tag >> 16 for tag in IDENTIFICATION_PROPERTIES)
+
+# What has a meaning for the server is refused under another type.
+_TYPED_TAGS: Final = {
+    tag >> 16: tag for tag in (*IDENTIFICATION_PROPERTIES, tags.PidTagDisplayName, tags.PidTagContainerClass)
+}
+
+_READ_ONLY_IDS: Final = frozenset(
+    tag >> 16
+    for tag in (
         tags.PidTagFolderType,
+        tags.PidTagFolderFlags,
         tags.PidTagFolderId,
         tags.PidTagParentFolderId,
         tags.PidTagEntryId,
@@ -220,5 +249,5 @@ READ_ONLY_PROPERTIES: Final = frozenset(
         tags.PidTagAccessLevel,
         tags.PidTagRights,
         tags.PidTagHierarchyChangeNumber,
-    }
+    )
 )

@@ -210,7 +210,7 @@ async def _reload_on(hangups: asyncio.Event, gateway: Gateway) -> None:
 
 
 def _reason(error: OSError) -> str:
-    """asyncio wraps the system's words into its own."""
+    """What the system says; asyncio wraps it into words of its own."""
     return os.strerror(error.errno) if error.errno and error.errno > 0 else str(error.strerror or error)
 
 

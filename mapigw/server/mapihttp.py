@@ -9,6 +9,7 @@ import time
 from collections.abc import Coroutine, Mapping
 from datetime import datetime
 from email.utils import formatdate
+from functools import lru_cache
 
 from aiohttp import HttpVersion11, web
 from multidict import CIMultiDict
@@ -215,7 +216,7 @@ class _Exchange:
         self.context: SessionContext | None = None
         self.kind: Kind | None = None
         self.started = time.perf_counter()
-        self.start_time = formatdate(usegmt=True)
+        self.start_time = _http_date(int(time.time()))
 
     async def respond(self, work: Coroutine[None, None, bytes]) -> web.StreamResponse:
         """Do ``work`` and send its result, whole when it is quick, with PROCESSING and PENDING before it when not."""
@@ -352,6 +353,11 @@ class _Exchange:
         task = asyncio.create_task(capture.write(exchange))
         self.transport.captures.add(task)
         task.add_done_callback(self.transport.captures.discard)
+
+
+@lru_cache(maxsize=4)
+def _http_date(second: int) -> str:
+    return formatdate(second, usegmt=True)
 
 
 def _note_failure(task: asyncio.Task[bytes]) -> None:

@@ -129,7 +129,7 @@ async def insert_named_properties(
     await connection.execute(insert(named_property), rows)
 
 
-FIRST_NAMED_PROPERTY = NAMED_PROPERTY_MINIMUM
+FIRST_NAMED_PROPERTY = NAMED_PROPERTY_MINIMUM + 1  # greater than 0x8000 (MS-OXCPRPT 3.2.5.10)
 LAST_NAMED_PROPERTY = 0xFFFE
 
 

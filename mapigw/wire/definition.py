@@ -19,6 +19,19 @@ from mapigw.wire.errors import WireError
 type_errors = (ConstructError, UnicodeError, OverflowError, ValueError, IndexError, struct.error)
 
 
+class _Sink:
+    """What Construct writes to: large payloads are gathered, not copied through a growing buffer."""
+
+    __slots__ = ("parts",)
+
+    def __init__(self) -> None:
+        self.parts: list[bytes] = []
+
+    def write(self, data: bytes) -> int:
+        self.parts.append(data)
+        return len(data)
+
+
 class Definition:
     """One wire structure: ``parse`` bytes to a Container, ``build`` bytes from a mapping or Container.
 
@@ -63,5 +76,6 @@ class Definition:
 
     def build(self, value: Any, **parameters: Any) -> bytes:
         """Bytes of ``value``. A value that does not fit is a defect of the caller: Construct's errors pass."""
-        data: bytes = self._compiled.build(value, **parameters)
-        return data
+        sink = _Sink()
+        self._compiled.build_stream(value, sink, **parameters)
+        return b"".join(sink.parts)

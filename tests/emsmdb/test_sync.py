@@ -258,13 +258,19 @@ async def test_a_restriction_decides_what_is_in_scope(mailbox: Mailbox) -> None:
     assert IdSet.parse_replguid(state_of(found)[MetaTagIdsetGiven])[mailbox.replica_guid] == CounterSet.of(ids[1:])
 
 
-async def test_the_checkpoint_state_holds_only_what_was_sent(mailbox: Mailbox) -> None:
+@pytest.mark.spec("MS-OXCFXICS_R3503")
+@pytest.mark.spec("MS-OXCFXICS_R3506")
+async def test_the_transfer_state_is_the_uploaded_one_until_everything_was_sent(mailbox: Mailbox) -> None:
+    """Symptom: messages that were read ahead and never sent are missing for good."""
     inbox = await mailbox.special_folder("inbox")
-    await mailbox.append(inbox.folder_id, [NewMessage(message())])
+    await mailbox.append(inbox.folder_id, [NewMessage(message(str(number))) for number in range(3)])
     source = download(mailbox, inbox.folder_id)
-    assert source.state_stream().count(mailbox.replica_guid.bytes_le) == 0
-    await lexemes(source)
-    assert source.state_stream().count(mailbox.replica_guid.bytes_le) == 4
+    assert source.transfer_state().count(mailbox.replica_guid.bytes_le) == 0
+    await source.read(600)
+    assert source.transfer_state().count(mailbox.replica_guid.bytes_le) == 0
+    while not source.done:
+        await source.read(OUTLOOK_BUFFER)
+    assert source.transfer_state().count(mailbox.replica_guid.bytes_le) == 4
 
 
 @pytest.mark.parametrize("data", [b"\0" * 15, b"\1" * 16 + b"\x07", b"\1" * 16 + b"\x06" + b"\0" * 3])

@@ -64,7 +64,8 @@ def test_message_has_what_every_client_needs(name: str, caplog: pytest.LogCaptur
     assert not caplog.records
     properties = message.properties
     assert properties[tags.PidTagMessageClass].startswith("IPM.Note")
-    assert tags.PidTagBody in properties or tags.PidTagHtml in properties
+    has_body = tags.PidTagBody in properties or tags.PidTagHtml in properties
+    assert has_body != (properties[tags.PidTagMessageClass] == "IPM.Note.SMIME")
     assert properties[tags.PidTagSubject] == (
         properties[tags.PidTagSubjectPrefix] + properties[tags.PidTagNormalizedSubject]
     )

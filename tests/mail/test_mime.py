@@ -10,6 +10,7 @@ from mapigw.mail.conversations import conversation_id, conversation_index, topic
 from mapigw.mail.fields import CONTENT_CLASS, CONTENT_TYPE, parse_date
 from mapigw.mail.mime import message_from_mime
 from mapigw.wire import tags
+from mapigw.wire.message import Properties
 from mapigw.wire.properties import filetime
 from tests.mail.mime import text_message
 
@@ -120,7 +121,7 @@ def test_fields_that_are_properties() -> None:
         "Reply-By: Mon, 6 May 2019 16:58:31 +0200\nExpires: Mon, 6 May 2019 16:58:31 +0200\n"
         "X-Auto-Response-Suppress: OOF, DR\nContent-Language: de-DE\nContent-Class: urn:content-classes:message"
     ).properties
-    expected = {
+    expected: Properties = {
         tags.PidTagInternetMessageId: "<1@x>",
         tags.PidTagInReplyToId: "<2@x>",
         tags.PidTagInternetReferences: "<3@x> <2@x>",
@@ -240,7 +241,7 @@ def test_pgp_signed_mail_stays_readable() -> None:
 def test_encrypted_mail(content_type: str) -> None:
     message = text_message(f"Content-Type: {content_type}\nContent-Transfer-Encoding: base64", "AAEC")
     assert message.properties[tags.PidTagMessageClass] == "IPM.Note.SMIME"
-    assert message.properties[tags.PidTagBody] == ""
+    assert tags.PidTagBody not in message.properties
     assert message.properties[CONTENT_TYPE] == content_type
     (attachment,) = message.attachments
     assert attachment.properties[tags.PidTagAttachDataBinary] == b"\0\1\2"

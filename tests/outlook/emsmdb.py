@@ -28,10 +28,10 @@ class RopFailedError(Exception):
 
 
 class ExecuteFailedError(Exception):
-    """An Execute whose body has an ErrorCode: no ROP was run."""
+    """A response body with a StatusCode or an ErrorCode: nothing was done."""
 
     def __init__(self, code: int) -> None:
-        super().__init__(f"Execute: 0x{code:08X}")
+        super().__init__(f"StatusCode or ErrorCode 0x{code:08X}")
         self.code = code
 
 
@@ -142,8 +142,9 @@ class Session:
 
     def _body(self, request_type: str, body: bytes) -> Reader:
         reader = Reader(self.http.request(request_type, body), f"{request_type} response", "MS-OXCMAPIHTTP 2.2.4")
-        if (status := reader.u32()) != 0:
-            raise reader.fail(f"StatusCode {status}")
+        if (status := reader.u32()) != 0:  # a failure response body: nothing but the auxiliary buffer follows
+            _auxiliary(reader)
+            raise ExecuteFailedError(status)
         if (error := reader.u32()) != 0:
             raise ExecuteFailedError(error)
         return reader
@@ -157,6 +158,8 @@ class Session:
         self.dn_prefix = reader.ascii()
         self.display_name = reader.unicode()
         _auxiliary(reader)
+        if not self.http.cookies:
+            raise ViolationError("MS-OXCMAPIHTTP 3.2.5.1", "Connect: no session context cookie")
 
     def disconnect(self) -> None:
         _auxiliary(self._body("Disconnect", b"\0\0\0\0"))

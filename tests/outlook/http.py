@@ -170,7 +170,7 @@ class MapiHttp:
         for name, section in (("X-PendingPeriod", "2.2.3.3.5"), ("X-ExpirationInfo", "2.2.3.3.10")):
             if not answer.headers.get(name, "").isdigit():
                 raise fail(section, f"{name} {answer.headers.get(name)!r}")
-        if request_type in ("Connect", "Bind", "Execute") and not sent_cookies:
+        if request_type == "Execute" and not sent_cookies:
             raise fail("3.2.5.2", "no session context cookie")
         return _framed(answer.body, fail)
 

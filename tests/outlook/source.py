@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from email import message_from_bytes
+from email.errors import MissingHeaderBodySeparatorDefect
 from email.header import decode_header
 from email.message import Message as Mail
 from email.utils import getaddresses, parsedate_to_datetime
@@ -26,15 +27,16 @@ def without_tags(html: str) -> str:
 
 
 def decoded(raw: str) -> str | None:
-    """A header's text; None where the email package cannot say."""
+    """A header's text, eight-bit bytes being UTF-8 (RFC 6532); None where the email package cannot say."""
     try:
+        raw = raw.encode("ascii", "surrogateescape").decode("utf-8")
         parts = decode_header(raw)
         text = "".join(
             part if isinstance(part, str) else part.decode(charset or "utf-8", "strict") for part, charset in parts
         )
     except (LookupError, UnicodeError, ValueError):
         return None
-    return None if any("\udc80" <= character <= "\udcff" for character in text) else text
+    return None if "\ufffd" in text or any("\udc80" <= character <= "\udcff" for character in text) else text
 
 
 @dataclass
@@ -49,6 +51,8 @@ class Source:
     html: str | None = None
     attachments: list[tuple[str | None, bytes]] = field(default_factory=list)
     embedded: list["Source"] = field(default_factory=list)
+    signed: bool = False
+    headers_end_early: bool = False
 
     @classmethod
     def read(cls, raw: bytes) -> "Source":
@@ -57,7 +61,7 @@ class Source:
     @classmethod
     def from_mail(cls, mail: Mail) -> "Source":
         def header(name: str) -> str | None:
-            values = [str(value) for value in mail.get_all(name, [])]
+            values = [value for key, value in mail.raw_items() if key.lower() == name.lower()]
             return values[0] if len(values) == 1 else None
 
         def addresses(name: str) -> list[str]:
@@ -78,6 +82,9 @@ class Source:
             moment if moment is not None and moment.tzinfo is not None else None,
             next(iter(addresses("From")), None),
             {1: addresses("To"), 2: addresses("Cc")},
+            signed=mail.get_content_type() == "multipart/signed" and "pkcs7" in str(mail.get_param("protocol")),
+            headers_end_early=not mail.items()
+            or any(isinstance(defect, MissingHeaderBodySeparatorDefect) for defect in mail.defects),
         )
         found._walk(mail)
         return found
@@ -89,6 +96,8 @@ class Source:
             assert isinstance(inner, Mail)
             self.embedded.append(Source.from_mail(inner))
             return
+        if kind == "message/delivery-status":  # becomes the properties of a report (MS-OXCMAIL 2.2.3.4)
+            return
         if part.is_multipart():
             children = part.get_payload()
             assert isinstance(children, list)
@@ -97,15 +106,16 @@ class Source:
                 self._walk(child)
             return
         payload = part.get_payload(decode=True)
-        if not isinstance(payload, bytes):
+        if not isinstance(payload, bytes) or not payload.strip():
             return
-        name = part.get_filename()
+        name = None if "pkcs7-mime" in kind else part.get_filename()  # named smime.p7m (MS-OXOSMIME 2.1.3.1)
         attached = part.get_content_disposition() == "attachment" or name is not None
         if attached or not kind.startswith("text/"):
             self.attachments.append((decoded(name) if name else None, payload))
             return
-        try:
-            text = payload.decode(part.get_content_charset() or "us-ascii")
+        charset = part.get_content_charset() or "us-ascii"
+        try:  # what calls itself iso-8859-1 is windows-1252 where the two differ
+            text = payload.decode("cp1252" if charset == "iso-8859-1" else charset)
         except (LookupError, UnicodeError):
             return
         if kind == "text/plain" and self.plain is None:
@@ -132,6 +142,6 @@ def body_of(content: MessageContent) -> tuple[str | None, str | None]:
     if html is None:
         return text_of(content.properties, 0x1000), None
     page = content.properties.get(0x3FDE0003, 65001)
-    names = {65001: "utf-8", 20127: "ascii", 28591: "latin-1", 50220: "iso2022_jp", 50221: "iso2022_jp", 949: "cp949"}
+    names = {65001: "utf-8", 20127: "ascii", 28591: "cp1252", 50220: "iso2022_jp", 50221: "iso2022_jp", 949: "cp949"}
     charset = names.get(page) or (f"iso8859-{page - 28590}" if 28590 < page < 28606 else f"cp{page}")
     return text_of(content.properties, 0x1000), bytes(html).decode(charset, "replace")

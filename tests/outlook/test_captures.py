@@ -28,6 +28,7 @@ class _Replay(MapiHttp):
         self._files = sorted((CAPTURES / folder).glob("*.response.bin"))
 
     def request(self, request_type: str, body: bytes) -> bytes:
+        self.cookies["MapiContext"] = "captured"
         return framed(self._files.pop(0).read_bytes(), _fail)
 
 

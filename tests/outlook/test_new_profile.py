@@ -13,6 +13,11 @@ from tests.outlook.source import Source, body_of, moment, squeezed, text_of, wit
 from tests.outlook.streams import Attachment, MessageContent
 from tests.outlook.synchronization import Changes, Message
 
+# Where the email package reads less than there is.
+MISREAD = {
+    "plain_emails/raw_email_with_at_display_name.eml": "an @ in a display name makes it an address",
+}
+
 SOURCES = [str(path.relative_to(MAIL)) for path in source_files()]
 
 
@@ -40,8 +45,10 @@ def test_a_new_profile_downloads_everything(created: tuple[Profile, Changes]) ->
 
 @pytest.mark.parametrize("name", SOURCES)
 def test_each_message_is_what_its_source_says(inbox: dict[str, Message], name: str) -> None:
-    raw = (MAIL / name).read_bytes()
-    _compare(Source.read(raw), inbox[name].content)
+    source = Source.read((MAIL / name).read_bytes())
+    if name in MISREAD:
+        source.recipients.clear()
+    _compare(source, inbox[name].content)
 
 
 def _compare(source: Source, content: MessageContent) -> None:
@@ -59,12 +66,28 @@ def _compare(source: Source, content: MessageContent) -> None:
             assert [(text_of(r, 0x39FE) or text_of(r, 0x3003) or "").lower() for r in found] == [
                 address.lower() for address in expected
             ]
-    _compare_bodies(source, content)
-    _compare_attachments(source, content.attachments)
+    if source.signed:
+        _compare_signed(source, content)
+    else:
+        _compare_bodies(source, content)
+        _compare_attachments(source, content.attachments)
+
+
+def _compare_signed(source: Source, content: MessageContent) -> None:
+    """A clear-signed message is kept as it came, in one attachment (MS-OXOSMIME 2.1.3.1)."""
+    (attachment,) = content.attachments
+    assert text_of(content.properties, 0x001A) == "IPM.Note.SMIME.MultipartSigned"
+    inside = Source.read(attachment.properties[0x37010102])
+    assert [squeezed(text or "") for text in (inside.plain, inside.html)] == [
+        squeezed(text or "") for text in (source.plain, source.html)
+    ]
+    assert inside.attachments == source.attachments
 
 
 def _compare_bodies(source: Source, content: MessageContent) -> None:
     plain, html = body_of(content)
+    if source.headers_end_early:  # the email package takes the rest of the headers for the body, the server does not
+        return
     if source.html is not None:
         assert html is not None
         assert without_tags(source.html) in without_tags(html)
@@ -77,7 +100,7 @@ def _compare_attachments(source: Source, attachments: list[Attachment]) -> None:
     data = [attachment.properties.get(0x37010102) for attachment in attachments if attachment.embedded is None]
     names = [text_of(attachment.properties, 0x3707) for attachment in attachments]
     for name, payload in source.attachments:
-        assert payload in data or payload.replace(b"\n", b"\r\n") in data or not payload
+        assert payload in data or payload.replace(b"\n", b"\r\n") in data
         if name is not None:
             assert name.strip() in names
     embedded = [attachment.embedded for attachment in attachments if attachment.embedded is not None]

@@ -9,7 +9,7 @@ from tests.outlook import rops
 from tests.outlook.autodiscover import request_body
 from tests.outlook.emsmdb import ExecuteFailedError, Session
 from tests.outlook.globsets import IdSet
-from tests.outlook.http import MapiHttp, ResponseCodeError, Web
+from tests.outlook.http import MapiHttp, ResponseCodeError
 from tests.outlook.nspi import AddressBook, Stat
 from tests.outlook.profile import (
     ADDITIONAL_REN_ENTRY_IDS,
@@ -205,6 +205,6 @@ def test_the_name_cannot_be_matched_to_a_name_in_the_address_list(server: Server
 
 def test_a_web_browser_sees_a_page(server: Server) -> None:
     for path in ("/", "/mapi/emsmdb", "/MAPI/Nspi/"):
-        answer = Web(server.url, "tom@bm.lan", "secret", insecure=True).send("GET", path, b"", {})
+        answer = server.web("tom@bm.lan").send("GET", path, b"", {})
         assert answer.status == 200
         assert b"<html" in answer.body.lower()

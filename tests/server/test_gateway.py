@@ -24,7 +24,7 @@ from mapigw.wire.mapihttp import CONNECT_REQUEST
 
 PROGRAM = Path(sys.executable).with_name("mapigw")
 LOGIN = {"Authorization": "Basic " + b64encode(b"Tom@bm.lan:secret").decode()}
-SHUTTING_DOWN = 15  # MS-OXCMAPIHTTP 2.2.3.3.3
+SHUTTING_DOWN = 18  # MS-OXCMAPIHTTP 2.2.3.3.3
 
 Answer = tuple[int, http.client.HTTPMessage, bytes]
 

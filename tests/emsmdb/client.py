@@ -1,0 +1,99 @@
+"""A client of one session: whole request buffers through the dispatcher, its handle table kept between them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mapigw.directory.model import User
+from mapigw.emsmdb.dispatch import ExecuteRecord, execute
+from mapigw.emsmdb.session import UNASSIGNED_HANDLE, Session
+from mapigw.wire.rop_buffer import RopRequest, RopResponse, build_requests, parse_responses, request
+from mapigw.wire.rops import ROPS_BY_NAME
+from mapigw.wire.rpc_header import join_payloads, split_payloads
+
+CHAIN = 4
+MAX_ROP_OUT = 0x8007  # what Outlook 16 sends
+LOGON = 0
+"""The slot of the logon."""
+
+
+class FakeDirectory:
+    """The users of a test, by legacy DN."""
+
+    def __init__(self, *users: User) -> None:
+        self._users = {user.legacy_dn.lower(): user for user in users}
+
+    async def by_legacy_dn(self, dn: str) -> User | None:
+        return self._users.get(dn.lower())
+
+
+class Client:
+    """``handles`` is the client's table; the number of a slot is its index in every request."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.handles = [UNASSIGNED_HANDLE]
+        self.payloads: list[bytes] = []
+        """Of the last answer."""
+
+    @property
+    def last(self) -> int:
+        """The newest slot."""
+        return len(self.handles) - 1
+
+    def request(self, name: str, index: int = LOGON, **fields: Any) -> RopRequest:
+        """A request; what it opens goes to a new slot."""
+        if ROPS_BY_NAME[name].output_handle:
+            self.handles.append(UNASSIGNED_HANDLE)
+            fields["output_handle_index"] = self.last
+        return request(name, index, **fields)
+
+    async def send(
+        self,
+        *requests: RopRequest,
+        flags: int = 3,
+        max_rop_out: int = MAX_ROP_OUT,
+        columns: Mapping[int, Sequence[int]] | None = None,
+    ) -> list[RopResponse]:
+        """Execute the requests; the responses of all payloads. ``columns`` are those of rows, by slot."""
+        data = join_payloads([build_requests(requests, self.handles)])
+        answer = await execute(self.session, data, flags, max_rop_out, ExecuteRecord(self.session.user.address, 0))
+        assert len(answer) <= max_rop_out
+        self.payloads = split_payloads(answer)
+        by_handle = {self.handles[slot]: tags for slot, tags in (columns or {}).items()}
+        responses = []
+        for payload in self.payloads:
+            parsed = parse_responses(payload, requests, by_handle)
+            responses += parsed.responses
+            self.handles = parsed.handles
+        return responses
+
+    async def value(self, name: str, index: int = LOGON, columns: Sequence[int] = (), **fields: Any) -> Any:
+        """The response fields of one ROP that must succeed."""
+        (response,) = await self.send(self.request(name, index, **fields), columns={index: columns})
+        assert response.return_value == 0, f"{name} answered 0x{response.return_value:08X}"
+        return response.value
+
+    async def error(self, name: str, index: int = LOGON, **fields: Any) -> int:
+        """The ReturnValue of one ROP that must fail."""
+        (response,) = await self.send(self.request(name, index, **fields))
+        assert response.return_value, f"{name} succeeded"
+        return response.return_value
+
+    async def log_on(self) -> None:
+        """RopLogon on the user's own mailbox."""
+        dn = self.session.user.legacy_dn.encode()
+        await self.value("Logon", logon_flags=1, open_flags=0x2100040C, store_state=0, essdn=dn)
+
+    async def properties(self, index: int, *columns: int, want_unicode: int = 1) -> list[Any]:
+        """The cells of RopGetPropertiesSpecific."""
+        value = await self.value(
+            "GetPropertiesSpecific",
+            index,
+            property_size_limit=0,
+            want_unicode=want_unicode,
+            property_tags=list(columns),
+        )
+        cells: list[Any] = value.row_data
+        return cells

@@ -1,0 +1,106 @@
+"""Writes docs/coverage.md: every ROP and every request type, whether it is implemented, and which tests name it.
+
+Usage: python -m tools.coverage_table FILE
+"""
+
+import re
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from mapigw.emsmdb.endpoint import EmsmdbEndpoint
+from mapigw.emsmdb.registry import HANDLERS, load_handlers
+from mapigw.wire.rops import ROPS, Rop
+from nspi.handlers import HANDLERS as NSPI_HANDLERS
+from nspi.wire import REQUESTS as NSPI_REQUESTS
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# What a server answers with besides responses, and what it refuses to everybody by design.
+_SERVERS_OWN = "sent by the server"
+_REFUSED = {
+    "ModProps": "error only: the address book is read-only",
+    "ModLinkAtt": "error only: the address book is read-only",
+}
+
+_NAME = re.compile(r"""["'](\w+)["']|\bRop(\w+)|\brops\.(\w+)\(""")
+
+_HEAD = """# What is implemented
+
+Made by `make coverage-doc` from the registries of the code and the text of the tests; do not edit.
+
+"Error only" means that the request is understood and answered with the error that its specification provides. The last
+column names the test modules that use the operation by its name.
+"""
+
+
+def table() -> str:
+    """The whole document."""
+    load_handlers()
+    tests = {
+        path.relative_to(ROOT / "tests").with_suffix("").as_posix(): _names(path.read_text(encoding="utf-8"))
+        for path in sorted((ROOT / "tests").rglob("*.py"))
+    }
+    of_nspi = {module: names for module, names in tests.items() if "emsmdb" not in module and "rop" not in module}
+    of_emsmdb = {module: names for module, names in tests.items() if "nspi" not in module}
+    rops = [
+        (f"0x{rop_id:02X}", f"Rop{rop.name}", rop.section, _state_of_rop(rop), _named_in(of_emsmdb, rop.name))
+        for rop_id, rop in sorted(ROPS.items())
+    ]
+    emsmdb = sorted({EmsmdbEndpoint.connect_type, *EmsmdbEndpoint.request_types, "PING"})
+    nspi = sorted({*NSPI_REQUESTS, "PING"})
+    implemented = sum(row[3] == "implemented" for row in rops)
+    return "\n".join(
+        (
+            _HEAD,
+            "## Mailbox endpoint, /mapi/emsmdb\n",
+            *_markdown(
+                ("Request type", "State", "Tests"),
+                ((name, "implemented", _named_in(of_emsmdb, name)) for name in emsmdb),
+            ),
+            "\n## Address book endpoint, /mapi/nspi\n",
+            *_markdown(
+                ("Request type", "State", "Tests"),
+                ((name, _state_of_request(name), _named_in(of_nspi, name)) for name in nspi),
+            ),
+            "\n## Remote operations\n",
+            f"{implemented} of {sum(rop.request is not None for rop in ROPS.values())} are implemented.\n",
+            *_markdown(("RopId", "Name", "MS-OXCROPS", "State", "Tests"), rops),
+            "",
+        )
+    )
+
+
+def _state_of_rop(rop: Rop) -> str:
+    if rop.request is None:
+        return _SERVERS_OWN
+    # RopRelease is not answered and has no handler: the dispatcher does it.
+    return "implemented" if rop.name in HANDLERS or rop.response is None else "error only"
+
+
+def _state_of_request(name: str) -> str:
+    if name in _REFUSED:
+        return _REFUSED[name]
+    return "implemented" if name in {*NSPI_HANDLERS, "Bind", "PING"} else "error only"
+
+
+def _names(text: str) -> frozenset[str]:
+    """What a module names: a string, RopName, or the function that builds a ROP in snake case."""
+    return frozenset(quoted or rop or f"{built}()" for quoted, rop, built in _NAME.findall(text))
+
+
+def _named_in(tests: dict[str, frozenset[str]], name: str) -> str:
+    snake = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
+    return ", ".join(module for module, names in tests.items() if name in names or f"{snake}()" in names)
+
+
+def _markdown(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> Iterable[str]:
+    heads = tuple(heads)
+    yield f"| {' | '.join(heads)} |"
+    yield f"|{'---|' * len(heads)}"
+    for row in rows:
+        yield f"| {' | '.join(row)} |".replace("|  |", "| |")
+
+
+if __name__ == "__main__":
+    Path(sys.argv[1]).write_text(table(), encoding="utf-8")
