@@ -11,7 +11,7 @@ from typing import Final
 from uuid import UUID
 
 from mapigw.emsmdb.download import BlobPiece, Piece
-from mapigw.mailbox.content import ATTACHMENTS_FOLLOW, BLOB_RECORD, INDEX_RECORD, RECIPIENTS_FOLLOW
+from mapigw.mailbox.content import ATTACHMENTS_FOLLOW, BLOB_RECORD, RECIPIENTS_FOLLOW
 from mapigw.mailbox.messages import message_flags
 from mapigw.store.blobs import DIGEST_SIZE, FolderBlobStore
 from mapigw.store.messages import SyncRow
@@ -77,6 +77,7 @@ class MessageStream:
         self._options = options
         self._replica = replica_guid.bytes_le
         self._blobs = blobs
+        self._left_out = options.property_ids | _NEVER_SENT
 
     def pieces(self, row: SyncRow) -> list[Piece]:
         """One message. Raises `MissingBlobError`, `WireError`, `struct.error` for one that is damaged."""
@@ -131,30 +132,36 @@ class MessageStream:
         return b"".join(parts)
 
     def _properties(self, row: SyncRow, only: bool) -> list[Piece]:
-        data, wanted = row.properties, self._options.property_ids
-        records = list(INDEX_RECORD.iter_unpack(row.properties_index))
-        keep_body = not only and not any(tag >> 16 in _RICH_BODIES for tag, *_ in records)
-        pieces: list[Piece] = []
-        start = end = 0  # the run of wanted bytes that is being gathered
-        for tag, offset, length, real_length in records:
-            property_id = tag >> 16
+        """The wanted bytes of the message's own list: runs between the properties left out and the large values."""
+        data, index = row.properties, memoryview(row.properties_index)
+        ids = index.cast("H")[1::8].tolist()  # the upper half of each record's tag
+        fields = index.cast("I")
+        wanted = self._options.property_ids
+        if only:
+            left_out = frozenset(ids) - wanted | _NEVER_SENT
+        else:
+            left_out = self._left_out
             # A message that has only a plain body shows empty in Outlook when it is left out as asked.
-            if (
-                (property_id in wanted) != only and not (keep_body and property_id == _BODY)
-            ) or property_id in _NEVER_SENT:
-                continue
-            if offset != end:
-                if end > start:
-                    pieces.append(data[start:end])
-                start = offset
+            if _BODY in left_out and _RICH_BODIES.isdisjoint(ids):
+                left_out = left_out - {_BODY}
+        breaks = [number for number, size in enumerate(fields[3::4].tolist()) if size]
+        if not left_out.isdisjoint(ids):
+            breaks += [number for number, property_id in enumerate(ids) if property_id in left_out]
+            breaks = sorted(set(breaks))
+        pieces: list[Piece] = []
+        start = 0
+        for number in breaks:
+            _tag, offset, length, real_length = fields[4 * number : 4 * number + 4]
             end = offset + length
-            if real_length:
-                placeholder = end - DIGEST_SIZE
-                pieces.append(data[start:placeholder])
-                pieces.append(self._blob(data[placeholder:end], real_length))
-                start = end
-        if end > start:
-            pieces.append(data[start:end])
+            if ids[number] in left_out:
+                if offset > start:
+                    pieces.append(data[start:offset])
+            else:
+                pieces.append(data[start : end - DIGEST_SIZE])
+                pieces.append(self._blob(data[end - DIGEST_SIZE : end], real_length))
+            start = end
+        if start < len(data):
+            pieces.append(data[start:])
         return pieces
 
     def _children(self, data: bytes, start: int, end: int, blobs: Sequence[tuple[int, int]]) -> list[Piece]:
@@ -171,7 +178,7 @@ class MessageStream:
     def _blob(self, digest: bytes, size: int) -> Piece:
         if size > LARGE_BLOB:
             return BlobPiece(digest, 0, size)
-        return memoryview(self._blobs.get(digest))
+        return memoryview(self._blobs.get(digest, 0, size))
 
 
 def _recoded(pieces: Iterable[Piece], code_page: int, blobs: FolderBlobStore) -> list[Piece]:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from typing import NamedTuple
 
-from sqlalchemy import insert, select
+from sqlalchemy import bindparam, insert, select
 from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -50,6 +50,16 @@ class MimeRow(NamedTuple):
 _COLUMNS = tuple(message.c[field.name] for field in fields(MessageRow))
 _NAMES = tuple(field.name for field in fields(MessageRow))
 
+# Made once: a statement with some hundred parameters costs more to make than to execute. The folder is looked at in
+# the rows; as a condition it would lead the planner to walk the whole folder.
+_MANY = select(*_COLUMNS).where(
+    message.c.mailbox_id == bindparam("mailbox"), message.c.message_id.in_(bindparam("messages", expanding=True))
+)
+
+
+def _many(mailbox_id: int, message_ids: Sequence[int]) -> dict[str, object]:
+    return {"mailbox": mailbox_id, "messages": list(message_ids)}
+
 
 async def insert_messages(connection: AsyncConnection, mailbox_id: int, rows: Iterable[MessageRow]) -> None:
     values = [{"mailbox_id": mailbox_id, **{name: getattr(row, name) for name in _NAMES}} for row in rows]
@@ -88,16 +98,15 @@ async def select_messages(
     connection: AsyncConnection, mailbox_id: int, folder_id: int, message_ids: Sequence[int]
 ) -> dict[int, MessageRow]:
     """Those of the messages that are (still) in the folder, by id. At most some hundred ids a call."""
-    statement = select(*_COLUMNS).where(
-        message.c.mailbox_id == mailbox_id, message.c.message_id.in_(message_ids), message.c.folder_id == folder_id
-    )
-    return {row[0]: MessageRow(*row) for row in await connection.execute(statement)}
+    rows = await connection.execute(_MANY, _many(mailbox_id, message_ids))
+    return {row[0]: MessageRow(*row) for row in rows if row[1] == folder_id}
 
 
 class SyncRow(NamedTuple):
     """What a download needs of a message."""
 
     message_id: int
+    folder_id: int
     is_associated: bool
     change_number: int
     source_key: bytes | None
@@ -114,17 +123,15 @@ class SyncRow(NamedTuple):
     children_index: bytes
 
 
-_SYNC = tuple(message.c[name] for name in SyncRow._fields)
+_MANY_FOR_SYNC = _MANY.with_only_columns(*(message.c[name] for name in SyncRow._fields))
 
 
 async def select_for_sync(
     connection: AsyncConnection, mailbox_id: int, folder_id: int, message_ids: Sequence[int]
 ) -> list[SyncRow]:
     """Those of the messages that are (still) in the folder, in the order of ``message_ids``; some hundred a call."""
-    statement = select(*_SYNC).where(
-        message.c.mailbox_id == mailbox_id, message.c.message_id.in_(message_ids), message.c.folder_id == folder_id
-    )
-    found = {row[0]: SyncRow._make(row) for row in await connection.execute(statement)}
+    rows = await connection.execute(_MANY_FOR_SYNC, _many(mailbox_id, message_ids))
+    found = {row[0]: SyncRow._make(row) for row in rows if row[1] == folder_id}
     return [found[message_id] for message_id in message_ids if message_id in found]
 
 

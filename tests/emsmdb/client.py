@@ -8,7 +8,16 @@ from typing import Any
 from mapigw.directory.model import User
 from mapigw.emsmdb.dispatch import ExecuteRecord, execute
 from mapigw.emsmdb.session import UNASSIGNED_HANDLE, Session
-from mapigw.wire.rop_buffer import RopRequest, RopResponse, build_requests, parse_responses, request
+from mapigw.wire.mapihttp import EXECUTE_REQUEST
+from mapigw.wire.rop_buffer import (
+    RopRequest,
+    RopResponse,
+    build_requests,
+    join,
+    parse_requests,
+    parse_responses,
+    request,
+)
 from mapigw.wire.rops import ROPS_BY_NAME
 from mapigw.wire.rpc_header import join_payloads, split_payloads
 
@@ -97,3 +106,27 @@ class Client:
         )
         cells: list[Any] = value.row_data
         return cells
+
+    async def replay(self, request_body: bytes, *slots: int) -> list[RopResponse]:
+        """Execute the ROPs of a captured Execute request, byte for byte, on the handles of this client's ``slots``.
+
+        -1 stands for an unassigned one. The answer's handles take the places of the slots.
+        """
+        sent = EXECUTE_REQUEST.parse(request_body)
+        (payload,) = split_payloads(sent.rop_buffer)
+        rops = payload[2 : int.from_bytes(payload[:2], "little")]
+        table = [UNASSIGNED_HANDLE if slot < 0 else self.handles[slot] for slot in slots]
+        record = ExecuteRecord(self.session.user.address, 0)
+        answer = await execute(self.session, join_payloads([join([rops], table)]), sent.flags, sent.max_rop_out, record)
+        self.payloads = split_payloads(answer)
+        requests = parse_requests(payload).requests
+        # The columns of a table are those of the SetColumns in the same buffer.
+        columns = [item.value.property_tags for item in requests if item.rop.name == "SetColumns"]
+        by_handle = dict.fromkeys(range(1, 4096), columns[0]) if columns else {}
+        parsed = parse_responses(self.payloads[0], requests, by_handle)
+        for position, handle in enumerate(parsed.handles):
+            if slots[position] < 0:
+                self.handles.append(handle)
+            else:
+                self.handles[slots[position]] = handle
+        return parsed.responses
