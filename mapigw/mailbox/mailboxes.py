@@ -188,8 +188,8 @@ class Mailbox:
 
         Raises `NamedPropertiesExhaustedError`.
         """
-        wanted = set(names)
-        if not wanted <= self._ids.keys():
+        wanted = dict.fromkeys(names)
+        if not wanted.keys() <= self._ids.keys():
             await self._refresh_names()
             missing = [name for name in wanted if name not in self._ids]
             if missing and create:

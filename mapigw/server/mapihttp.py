@@ -227,8 +227,10 @@ class _Exchange:
             running[task] = kind
             task.add_done_callback(lambda done: running.pop(done, None))
         if kind is not Kind.Wait:
-            # The cookies of a new context are not known before the end of its Connect, and headers come first.
-            await asyncio.wait((task,), timeout=None if kind is Kind.Connect else self.transport.quick)
+            await asyncio.sleep(0)  # most work never waits for anything: it is done after its first step
+            if not task.done():
+                # The cookies of a new context are not known before the end of its Connect, and headers come first.
+                await asyncio.wait((task,), timeout=None if kind is Kind.Connect else self.transport.quick)
             if task.done():
                 return self._whole(task)
         return await self._streamed(task)

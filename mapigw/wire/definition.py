@@ -10,11 +10,12 @@ use those of ``primitives.py``.
 import io
 import struct
 from functools import cached_property
-from typing import Any, BinaryIO
+from typing import Any
 
 from construct import Construct, ConstructError, StreamError
 
 from mapigw.wire.errors import WireError
+from mapigw.wire.flat import Flat
 
 type_errors = (ConstructError, UnicodeError, OverflowError, ValueError, IndexError, struct.error)
 
@@ -43,6 +44,10 @@ class Definition:
         self.construct = construct
 
     @cached_property
+    def _flat(self) -> Flat | None:
+        return Flat.of(self.construct)
+
+    @cached_property
     def _compiled(self) -> Construct:
         return self.construct.compile()
 
@@ -54,9 +59,17 @@ class Definition:
             raise WireError(f"{len(data) - stream.tell()} bytes left over", offset=stream.tell())
         return value
 
-    def parse_stream(self, stream: BinaryIO, **parameters: Any) -> Any:
+    def parse_stream(self, stream: io.BytesIO, **parameters: Any) -> Any:
         """Parse from the stream's position and leave it behind the structure. Raises `WireError`."""
         start = stream.tell()
+        if self._flat is not None:
+            try:
+                value, end = self._flat.parse(stream.getvalue(), start)  # shares the bytes
+            except struct.error:
+                pass  # the interpreted form, below, names the field
+            else:
+                stream.seek(end)
+                return value
         try:
             return self._compiled.parse_stream(stream, **parameters)
         except WireError:
@@ -76,6 +89,8 @@ class Definition:
 
     def build(self, value: Any, **parameters: Any) -> bytes:
         """Bytes of ``value``. A value that does not fit is a defect of the caller: Construct's errors pass."""
+        if self._flat is not None:
+            return self._flat.build(value)
         sink = _Sink()
         self._compiled.build_stream(value, sink, **parameters)
         return b"".join(sink.parts)

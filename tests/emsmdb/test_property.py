@@ -217,7 +217,7 @@ async def test_thousands_of_unknown_ids_cost_one_look(client: Client, monkeypatc
 @pytest.mark.spec("MS-OXCPRPT_R45701")
 @pytest.mark.spec("MS-OXCPRPT_R457")
 async def test_absent_properties_are_cells_of_a_row_that_succeeds(client: Client) -> None:
-    """Symptom: EMSMDB32 dies when the ROP has a warning for a ReturnValue. The bytes are those of MS-OXCDATA 2.8.1.2."""
+    """Symptom: EMSMDB32 dies when the ReturnValue is a warning. The rows are those of MS-OXCDATA 2.8.1."""
     folder = await open_folder(client)
     await set_values(client, folder, (TEXT, "ab"))
     assert await specific(client, folder, 0x36E00102, TEXT, 0x36DF0102) == [
