@@ -264,8 +264,8 @@ class Mailbox:
         async with self.database.write() as connection:
             if await folders.select_folder(connection, self.mailbox_id, folder_id) is None:
                 raise NotFoundError("the folder does not exist")
-            first = await mailboxes.allocate(connection, self.mailbox_id, 2 * len(items))
-            # Ids in one run, change numbers in the next: both encode as one range in a client's state.
+            first = await mailboxes.allocate_message_ids(connection, self.mailbox_id, len(items))
+            first_change = await mailboxes.allocate(connection, self.mailbox_id, len(items))
             rows = [
                 row_of(
                     entry.content,
@@ -273,7 +273,7 @@ class Mailbox:
                     entry.columns,
                     message_id=first + position,
                     folder_id=folder_id,
-                    change_number=first + len(items) + position,
+                    change_number=first_change + position,
                     is_associated=item.is_associated,
                     is_read=item.is_read,
                     modified=moment,

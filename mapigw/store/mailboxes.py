@@ -32,6 +32,8 @@ async def insert_mailbox(
             guid=guid.bytes_le,
             replica_guid=replica_guid.bytes_le,
             next_counter=next_counter,
+            next_message_id=1,
+            last_message_id=0,
             properties=b"",
             properties_index=b"",
             created=created,
@@ -79,6 +81,31 @@ async def allocate(connection: AsyncConnection, mailbox_id: int, count: int = 1)
         .returning(mailbox.c.next_counter)
     )
     return int((await connection.execute(statement)).scalar_one()) - count
+
+
+async def allocate_message_ids(connection: AsyncConnection, mailbox_id: int, count: int) -> int:
+    """Take ``count`` message ids, which follow one another; returns the first.
+
+    They come from large blocks of the counter: what a client holds of a folder then is a handful of ranges, however the
+    messages arrived, and its state stays small.
+    """
+    columns = mailbox.c
+    mine = columns.mailbox_id == mailbox_id
+    taken = await connection.execute(
+        update(mailbox)
+        .where(mine, columns.next_message_id + (count - 1) <= columns.last_message_id)
+        .values(next_message_id=columns.next_message_id + count)
+        .returning(columns.next_message_id)
+    )
+    following = taken.scalar()
+    if following is not None:
+        return int(following) - count
+    block = max(count, MESSAGE_ID_BLOCK)
+    first = await allocate(connection, mailbox_id, block)
+    await connection.execute(
+        update(mailbox).where(mine).values(next_message_id=first + count, last_message_id=first + block - 1)
+    )
+    return first
 
 
 async def last_counter(connection: AsyncConnection, mailbox_id: int) -> int:
@@ -129,6 +156,7 @@ async def insert_named_properties(
     await connection.execute(insert(named_property), rows)
 
 
+MESSAGE_ID_BLOCK = 1 << 16
 FIRST_NAMED_PROPERTY = NAMED_PROPERTY_MINIMUM + 1  # greater than 0x8000 (MS-OXCPRPT 3.2.5.10)
 LAST_NAMED_PROPERTY = 0xFFFE
 

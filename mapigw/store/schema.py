@@ -32,7 +32,9 @@ mailbox = Table(
     Column("mailbox_id", Integer, primary_key=True),
     Column("guid", LargeBinary(16), nullable=False, unique=True),  # MailboxId of the URLs, PidTagStoreRecordKey
     Column("replica_guid", LargeBinary(16), nullable=False),  # REPLGUID of every id of this mailbox (ReplId 1)
-    Column("next_counter", BigInteger, nullable=False),  # GLOBCNT: the next folder id, message id or change number
+    Column("next_counter", BigInteger, nullable=False),  # GLOBCNT: the next folder id or change number
+    Column("next_message_id", BigInteger, nullable=False),  # of the block that was taken from the counter for messages
+    Column("last_message_id", BigInteger, nullable=False),
     Column("properties", LargeBinary, nullable=False),  # what clients set on the Logon object: propList and index
     Column("properties_index", LargeBinary, nullable=False),
     Column("created", BigInteger, nullable=False),

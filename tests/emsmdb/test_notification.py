@@ -1,5 +1,7 @@
 """Subscriptions."""
 
+from typing import Any
+
 import pytest
 
 from mapigw.emsmdb.notification import Interest, Subscription
@@ -7,7 +9,7 @@ from mapigw.wire.codes import ErrorCode
 from mapigw.wire.primitives import ObjectId
 from tests.emsmdb.client import LOGON, Client
 
-WHOLE_STORE = {"reserved": None, "want_whole_store": True, "folder_id": None, "message_id": None}
+WHOLE_STORE: dict[str, Any] = {"reserved": None, "want_whole_store": True, "folder_id": None, "message_id": None}
 
 
 def interest(client: Client, index: int) -> Interest:
@@ -26,7 +28,7 @@ async def test_subscriptions_of_the_store_of_folders_and_of_messages(client: Cli
     await client.value("RegisterNotification", **WHOLE_STORE, notification_types=0x0002)
     assert interest(client, client.last) == Interest(0x0002, True, 0, 0)
     assert client.payloads[0][2:8] == bytes.fromhex("290100000000")
-    folder = {
+    folder: dict[str, Any] = {
         "notification_types": 0x017E,
         "reserved": None,
         "want_whole_store": False,
@@ -43,7 +45,7 @@ async def test_subscriptions_of_the_store_of_folders_and_of_messages(client: Cli
 
 
 async def test_a_subscription_by_a_folder_and_by_nothing_else(client: Client) -> None:
-    fields = {**WHOLE_STORE, "notification_types": 0x0010}
+    fields: dict[str, Any] = {**WHOLE_STORE, "notification_types": 0x0010}
     await client.value("OpenFolder", folder_id=ObjectId(1, 5), open_mode_flags=0)
     folder = client.last
     await client.value("RegisterNotification", folder, **fields)

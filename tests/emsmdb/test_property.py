@@ -8,6 +8,7 @@ import pytest
 
 from mapigw.mailbox import mailboxes as mailboxes_module
 from mapigw.mailbox.mailboxes import Mailbox, Mailboxes, NewMessage
+from mapigw.store import mailboxes as store
 from mapigw.store.blobs import MissingBlobError
 from mapigw.wire import tags
 from mapigw.wire.codes import ErrorCode
@@ -169,8 +170,8 @@ async def test_when_all_ids_are_taken(client: Client, monkeypatch: pytest.Monkey
     monkeypatch.setattr(mailboxes_module, "LAST_NAMED_PROPERTY", 0x8003)
     names = [PropertyName(PSETID_Common, lid=lid) for lid in range(4)]
     assert await ids_of(client, names[:3], CREATE) == [0x8001, 0x8002, 0x8003]
-    fields = {"flags": CREATE, "property_names": names}
-    assert await client.error("GetPropertyIdsFromNames", **fields) == ErrorCode.OutOfMemory == 0x8007000E
+    fields: dict[str, Any] = {"flags": CREATE, "property_names": names}
+    assert await client.error("GetPropertyIdsFromNames", **fields) == 0x8007000E  # OutOfMemory
     assert await ids_of(client, names) == [0x8001, 0x8002, 0x8003, 0]
 
 
@@ -196,14 +197,14 @@ async def test_names_on_other_objects(client: Client) -> None:
 
 async def test_thousands_of_unknown_ids_cost_one_look(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     looks = 0
-    look = mailboxes_module.mailboxes.select_named_properties
+    look = store.select_named_properties
 
     async def counted(*arguments: Any) -> Any:
         nonlocal looks
         looks += 1
         return await look(*arguments)
 
-    monkeypatch.setattr(mailboxes_module.mailboxes, "select_named_properties", counted)
+    monkeypatch.setattr(store, "select_named_properties", counted)
     await names_of(client, range(0xE000, 0xE600))
     values = [(number << 16 | 0x0003, 1) for number in range(0xE000, 0xE300)]
     problems = (await client.value("SetProperties", property_values=values)).property_problems

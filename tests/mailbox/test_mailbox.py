@@ -11,6 +11,7 @@ from mapigw.mailbox.mailboxes import FolderExistsError, Mailbox, Mailboxes, NewM
 from mapigw.mailbox.provision import create_mailbox, delete_mailbox
 from mapigw.mailbox.special_folders import SPECIAL_FOLDERS
 from mapigw.mailbox.synchronization import ContentsChanges, SyncState, contents_changes, hierarchy_changes
+from mapigw.store import mailboxes
 from mapigw.store.database import Database
 from mapigw.wire import tags
 from mapigw.wire.globset import CounterSet
@@ -103,6 +104,15 @@ async def test_what_was_written_is_kept(mailbox: Mailbox) -> None:
     inner_data = second.embedded.attachments[0].properties[tags.PidTagAttachDataBinary]
     assert await mailbox.read_blob(inner_data.digest) == b"y" * 10000
     assert row.size > 20000 + 10000 + 18000
+
+
+async def test_message_ids_stay_together_however_messages_arrive(mailbox: Mailbox) -> None:
+    inbox = await mailbox.special_folder("inbox")
+    ids = []
+    for count in (1, 3, 1, 20, 2):
+        ids += await mailbox.append(inbox.folder_id, [NewMessage(Message()) for _ in range(count)])
+    assert len(set(ids)) == len(ids)
+    assert CounterSet.of(ids).range_count == 1
 
 
 async def test_counts_follow_what_is_added(mailbox: Mailbox) -> None:
@@ -213,3 +223,15 @@ async def test_a_removed_mailbox_leaves_no_rows(database: Database, mailbox: Mai
     with pytest.raises(NotFoundError):
         await Mailboxes(database).open(mailbox.mailbox_id)
     assert await mailbox.folders() == []
+
+
+async def test_a_new_block_of_message_ids_never_overlaps(database: Database, mailbox: Mailbox) -> None:
+    taken: set[int] = set()
+    for count in (40_000, 30_000, 70_000, 1):
+        async with database.write() as connection:
+            first = await mailboxes.allocate_message_ids(connection, mailbox.mailbox_id, count)
+            change_number = await mailboxes.allocate(connection, mailbox.mailbox_id)
+        ids = set(range(first, first + count))
+        assert not taken & ids
+        assert change_number not in taken | ids
+        taken |= ids | {change_number}

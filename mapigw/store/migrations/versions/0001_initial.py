@@ -66,6 +66,8 @@ def upgrade() -> None:
         sa.Column("guid", sa.LargeBinary(length=16), nullable=False),
         sa.Column("replica_guid", sa.LargeBinary(length=16), nullable=False),
         sa.Column("next_counter", sa.BigInteger(), nullable=False),
+        sa.Column("next_message_id", sa.BigInteger(), nullable=False),
+        sa.Column("last_message_id", sa.BigInteger(), nullable=False),
         sa.Column("properties", sa.LargeBinary(), nullable=False),
         sa.Column("properties_index", sa.LargeBinary(), nullable=False),
         sa.Column("created", sa.BigInteger(), nullable=False),
