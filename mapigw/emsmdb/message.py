@@ -2,12 +2,14 @@
 
 import logging
 import struct
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 from mapigw.emsmdb.errors import RopError
 from mapigw.emsmdb.message_objects import NO_MESSAGE_ID, READ_WRITE, Attachment, Message
 from mapigw.emsmdb.objects import Folder, Logon, ServerObject
 from mapigw.emsmdb.registry import Call, handles
+from mapigw.emsmdb.table import Table
 from mapigw.mailbox.folder_properties import OWN_REPLICA
 from mapigw.mailbox.mailboxes import Mailbox
 from mapigw.mailbox.message_properties import read_message
@@ -25,6 +27,7 @@ CREATE: Final = 0x02  # OpenModeFlags of OpenEmbeddedMessage
 ROWS_MAXIMUM: Final = 254  # less than 0xFF (MS-OXCMSG 2.2.3.6.2)
 ROW_MAXIMUM: Final = 0x7000  # bytes of a recipient's row that a ROP buffer can hold beside everything else
 RESPONSE_HEADER: Final = 6
+TABLE_FLAGS: Final = 0x40  # Unicode, of GetAttachmentTable
 
 Kind = TypeVar("Kind", bound=ServerObject)
 
@@ -152,3 +155,20 @@ async def open_embedded_message(call: Call, request: Any) -> dict[str, Any]:
     message = Message(attachment.logon, attachment.embedded, code_page, read_only=True)
     call.open(request, message)
     return {"reserved": 0, "message_id": NO_MESSAGE_ID, **await _opening(message, call.space - 9)}
+
+
+class AttachmentTable(Table):
+    """The attachments of an open message, as it was when it was opened."""
+
+    async def load(self, keys: Sequence[Any]) -> list[Mapping[int, Any] | None]:
+        return [attachment.properties for attachment in keys]
+
+
+@handles("GetAttachmentTable")
+async def get_attachment_table(call: Call, request: Any) -> dict[str, Any]:
+    """2.2.3.17"""
+    message = _input(call, Message)
+    if request.table_flags & ~TABLE_FLAGS:
+        raise RopError(ErrorCode.InvalidParameter)
+    call.open(request, AttachmentTable(message, message.attachments))
+    return {}

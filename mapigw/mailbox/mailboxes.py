@@ -254,6 +254,8 @@ class Mailbox:
 
         Raises `NotFoundError`, `NamedPropertiesExhaustedError`.
         """
+        if not items:
+            return []
         names = {name for item in items for name in content.names_of(item.message)}
         ids = await self.property_ids(names, create=True) if names else {}
         moment = now()

@@ -30,6 +30,7 @@ from mapigw.server.event_log import EventLog, EventLogHandler
 from mapigw.server.log_file import LogFile
 from mapigw.server.mapihttp import MapiHttp
 from mapigw.server.tls import CertificateError, load_certificate, self_signed_certificate, server_context
+from mapigw.store.collect import collect_daily
 from mapigw.store.database import Database
 from nspi.endpoint import NspiEndpoint
 
@@ -63,6 +64,8 @@ class Gateway:
         except OSError as error:
             raise StartError(f"{error.filename}: {error.strerror}") from None
         stack.push_async_callback(database.close)
+        collecting = asyncio.create_task(collect_daily(database))
+        stack.push_async_callback(_ended, collecting)
         directory = Directory(database)
         proxies = TrustedProxies(settings.trusted_proxies)
 
@@ -199,6 +202,11 @@ async def serve(settings: Settings, started: Callable[[Gateway], None]) -> None:
         await stop.wait()
         _log.info("stopping")
         reloading.cancel()
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait((task,))
 
 
 async def _reload_on(hangups: asyncio.Event, gateway: Gateway) -> None:

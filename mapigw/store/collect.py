@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
 
 from mapigw.store.database import Database
 from mapigw.store.schema import blob
@@ -16,6 +17,17 @@ log = logging.getLogger("mapigw.store")
 
 GRACE = 3600.0  # seconds: a blob is written, or its file's time renewed, shortly before the row that names it
 BATCH = 500
+DAY = 86_400.0
+
+
+async def collect_daily(database: Database) -> None:
+    """Collect now and every day, until cancelled; a failure is logged and tried again the next day."""
+    while True:
+        try:
+            await collect_orphans(database)
+        except (OSError, SQLAlchemyError):
+            log.exception("unused blobs could not be removed")
+        await asyncio.sleep(DAY)
 
 
 async def collect_orphans(database: Database, *, grace: float = GRACE) -> int:

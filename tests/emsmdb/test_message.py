@@ -412,6 +412,7 @@ async def test_a_recipient_that_no_buffer_can_hold_is_an_error(client: Client, o
         ("ReadRecipients", {"row_id": 0, "reserved": 0}),
         ("ReloadCachedInformation", {"reserved": 0}),
         ("OpenAttachment", {"open_attachment_flags": 0, "attachment_id": 0}),
+        ("GetAttachmentTable", {"table_flags": 0}),
         ("OpenEmbeddedMessage", {"code_page_id": LOGON_CODE_PAGE, "open_mode_flags": 0}),
         ("GetMessageStatus", {"message_id": ObjectId(1, 1)}),
     ],
@@ -468,6 +469,26 @@ async def test_an_attachment_is_opened(client: Client, own_mailbox: Mailbox, mod
         + bytes.fromhex("00000001"),
     }
     assert await client.properties(client.last, *expected) == list(expected.values())
+
+
+@pytest.mark.spec("MS-OXCMSG_R890")
+@pytest.mark.spec("MS-OXCMSG_R490")
+async def test_the_attachments_in_a_table(client: Client, own_mailbox: Mailbox) -> None:
+    item = message()
+    item.attachments += [
+        Attachment({tags.PidTagAttachLongFilename: "a.txt", tags.PidTagAttachDataBinary: b"abc"}),
+        Attachment({tags.PidTagAttachLongFilename: "b.txt", tags.PidTagAttachDataBinary: b"x" * 1000}),
+    ]
+    place = await put(own_mailbox, item)
+    await client.value("OpenMessage", **place.fields())
+    await client.value("GetAttachmentTable", client.last, table_flags=0x40)
+    columns = [tags.PidTagAttachNumber, tags.PidTagAttachLongFilename, tags.PidTagAttachDataBinary, tags.PidTagBody]
+    await client.value("SetColumns", client.last, set_columns_flags=0, property_tags=columns)
+    found = await client.value("QueryRows", client.last, columns, query_rows_flags=0, forward_read=True, row_count=10)
+    assert found.row_data == [
+        [0, "a.txt", b"abc", ErrorCode.NotFound],
+        [1, "b.txt", b"x" * 510, ErrorCode.NotFound],
+    ]
 
 
 @pytest.mark.spec("MS-OXCMSG_R440")
