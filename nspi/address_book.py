@@ -148,7 +148,11 @@ def _words(entry: Entry) -> Iterator[str]:
 
 
 class AddressBook:
-    """Every object by its ids, and the containers."""
+    """What the users of one domain see: every object by its ids, and the global address list.
+
+    Users of other domains do not exist in it, by whatever id, address or name they are asked for: minimal ids can be
+    guessed, and domains may belong to strangers.
+    """
 
     def __init__(self, users: Iterable[User]) -> None:
         entries = [entry for user in users if (entry := _entry(user)) is not None]
@@ -156,15 +160,8 @@ class AddressBook:
         self._by_dn = {entry.user.legacy_dn.lower(): entry for entry in entries}
         self._by_address = {address.lower(): entry for entry in entries for address in entry.addresses}
         self._by_guid = {str(entry.user.mailbox_guid): entry for entry in entries}
-        domains: dict[str, list[Entry]] = {}
-        for entry in entries:
-            domains.setdefault(entry.user.domain, []).append(entry)
-        self._containers = {domain: Container(members) for domain, members in domains.items()}
-        self._empty = Container(())
-
-    def container(self, domain: str) -> Container:
-        """The global address list that the users of ``domain`` see."""
-        return self._containers.get(domain, self._empty)
+        self.container = Container(entries)
+        """The global address list."""
 
     def by_minimal_id(self, minimal_id: int) -> Entry | None:
         return self._by_minimal_id.get(minimal_id)
@@ -184,45 +181,52 @@ class AddressBook:
         text = text[_prefix_length(text) :].strip()
         return self.by_dn(text) if text.startswith("/") else self._by_address.get(lookup_key(text) or "")
 
-    def matches(self, domain: str, text: str) -> list[Entry]:
-        """Every entry of the domain's list that ``text`` may mean (MS-OXNSPI 3.1.4.7), in table order."""
-        container = self.container(domain)
+    def matches(self, text: str) -> list[Entry]:
+        """Every entry that ``text`` may mean (MS-OXNSPI 3.1.4.7), in table order."""
+        container = self.container
         exact = self.exact(text)
         if exact is not None:
-            return [exact] if container.position(exact.minimal_id) is not None else []
+            return [exact]
         return container.named(text[1:].strip()) if text.startswith("=") else container.by_words(text)
 
-    def resolve(self, domain: str, text: str) -> list[Entry]:
+    def resolve(self, text: str) -> list[Entry]:
         """Ambiguous name resolution (MS-OXNSPI 3.1.4.7): the entry that is meant, none, or all that may be.
 
-        An address, alias or DN of any domain comes first, then the bare account, then the whole display name, and
+        An address, alias or DN comes first, then the bare account, then the whole display name, and
         only then, unless ``text`` begins with ``=``, what begins with its words.
         """
         exact = self.exact(text)
         if exact is not None:
             return [exact]
-        container = self.container(domain)
+        container = self.container
         if text.startswith("="):
             return container.named(text[1:].strip())
         return container.named(text.strip()) or container.by_words(text)
 
 
 class AddressBooks:
-    """The current `AddressBook`: made anew, off the event loop, when the directory hands out other users."""
+    """The current `AddressBook` of each domain: made anew, off the event loop, when the directory has other users."""
 
     def __init__(self, directory: Users) -> None:
         self._directory = directory
         self._users: tuple[User, ...] = ()
-        self._book = AddressBook(())
+        self._books: dict[str, AddressBook] = {}
         self._building = asyncio.Lock()
 
-    async def current(self) -> AddressBook:
-        if await self._directory.users() is self._users:
-            return self._book
-        async with self._building:
-            users = await self._directory.users()  # again: while this request waited, another made the book
-            if users is not self._users:
-                if users != self._users:
-                    self._book = await asyncio.to_thread(AddressBook, users)
-                self._users = users
-            return self._book
+    async def current(self, domain: str) -> AddressBook:
+        """The address book that the users of ``domain`` see."""
+        if await self._directory.users() is not self._users:
+            async with self._building:
+                users = await self._directory.users()  # again: while this request waited, another made the books
+                if users is not self._users:
+                    if users != self._users:
+                        self._books = await asyncio.to_thread(_books, users)
+                    self._users = users
+        return self._books.get(domain) or AddressBook(())
+
+
+def _books(users: Iterable[User]) -> dict[str, AddressBook]:
+    domains: dict[str, list[User]] = {}
+    for user in users:
+        domains.setdefault(user.domain, []).append(user)
+    return {domain: AddressBook(members) for domain, members in domains.items()}

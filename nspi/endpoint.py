@@ -84,7 +84,7 @@ class NspiEndpoint:
     async def answer(self, user: User, request_type: str, body: bytes) -> bytes:
         """The response to a request in whatever session. Raises `WireError` for a malformed body."""
         request = REQUESTS[request_type].parse(body)
-        book: AddressBook = await self._books.current()
+        book: AddressBook = await self._books.current(user.domain)
         call = Call(user, book, self.server_guid, self.base_url)
         if request_type in LONG_SEARCHES and len(call.container) > LONG:
             return await asyncio.to_thread(_answer, call, request_type, request)

@@ -32,7 +32,7 @@ def resolve_names(call: Call, request: Any) -> dict[str, Any]:
     outcomes: list[int] = []
     resolved: list[Entry | None] = []
     for name in names:
-        found = call.book.resolve(call.user.domain, name)
+        found = call.book.resolve(name)
         if not found:
             outcomes.append(NameResolution.UNRESOLVED)
         elif len(found) > 1:

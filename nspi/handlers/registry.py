@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, Final
 from uuid import UUID
 
@@ -27,10 +26,10 @@ class Call:
     server_guid: UUID
     base_url: str
 
-    @cached_property
+    @property
     def container(self) -> Container:
         """The user's global address list."""
-        return self.book.container(self.user.domain)
+        return self.book.container
 
     def located(self, stat: Stat) -> Container:
         """The container that ``stat`` names; `NspiError` InvalidBookmark for one that does not exist."""

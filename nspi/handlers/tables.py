@@ -1,6 +1,5 @@
 """Tables and positions in them: UpdateStat, QueryRows, SeekEntries, GetMatches and their kin (MS-OXNSPI 3.1.4.1)."""
 
-from functools import partial
 from typing import Any, Final
 
 from mapigw.wire import tags
@@ -165,7 +164,7 @@ def get_matches(call: Call, request: Any) -> dict[str, Any]:
     form = call.form(stat)
     if request.filter is not None:
         container = call.located(stat)
-        matches = Matcher(form, partial(call.book.matches, call.user.domain)).predicate(request.filter)
+        matches = Matcher(form, call.book.matches).predicate(request.filter)
         found = [entry for entry in container.entries if matches(entry)]
     else:
         if stat.sort_type in (SortType.DISPLAY_NAME, SortType.PHONETIC_DISPLAY_NAME):

@@ -66,10 +66,11 @@ async def test_requests_that_come_after_their_session_is_gone(endpoint: NspiEndp
 @pytest.mark.spec("MS-OXNSPI_R610")
 @pytest.mark.spec("MS-OXNSPI_R611")
 async def test_minimal_ids_stay_while_the_directory_changes(directory: FakeDirectory, client: Client) -> None:
-    names = [user.legacy_dn.encode() for user in USERS]
+    own = [user for user in USERS if user.domain == "bm.lan"]
+    names = [user.legacy_dn.encode() for user in own]
     before = (await client.request("DNToMId", names=names)).minimal_ids
     assert all(0x10 <= minimal_id < 0x80000000 for minimal_id in before)
-    assert len(set(before)) == len(USERS)
+    assert len(set(before)) == len(own)
     directory.all = (user(99, "aaron@bm.lan", "Aaron"), *USERS[1:])
     assert (await client.request("DNToMId", names=names)).minimal_ids == [0, *before[1:]]
     stat = (await client.request("UpdateStat", delta_requested=False)).state

@@ -4,6 +4,7 @@ from mapigw.wire.codes import ErrorCode
 from nspi.entryids import PermanentEntryId
 from nspi.handlers.tables import DEFAULT_COLUMNS
 from nspi.stat import NameResolution, Stat
+from nspi.values import PropertyError
 from tests.nspi.client import ANNA, ORGANIZATION, TOM, USERS, Client, minimal_id
 
 UNRESOLVED, AMBIGUOUS, RESOLVED = NameResolution.UNRESOLVED, NameResolution.AMBIGUOUS, NameResolution.RESOLVED
@@ -14,7 +15,7 @@ UNRESOLVED, AMBIGUOUS, RESOLVED = NameResolution.UNRESOLVED, NameResolution.AMBI
 async def test_dn_to_minimal_id_keeps_order_and_count_and_never_answers_somebody_else(client: Client) -> None:
     names = [ANNA.legacy_dn, "/o=Elsewhere/cn=x", TOM.legacy_dn.upper(), "", "tom@bm.lan", USERS[12].legacy_dn]
     answer = await client.request("DNToMId", names=[name.encode() for name in names])
-    assert answer.minimal_ids == [minimal_id(2), 0, minimal_id(1), 0, 0, minimal_id(13)]
+    assert answer.minimal_ids == [minimal_id(2), 0, minimal_id(1), 0, 0, 0]
     assert (await client.request("DNToMId", names=[b"\xff\xfe", ANNA.legacy_dn.encode()])).minimal_ids[0] == 0
     assert (await client.request("DNToMId", names=None)).minimal_ids == []
 
@@ -72,10 +73,12 @@ async def test_an_account_that_begins_other_names_is_not_ambiguous(client: Clien
 
 
 @pytest.mark.parametrize("name", ["eve@other.example", "INFO@other.example", f"{ORGANIZATION}/cn={13:032x}-eve"])
-async def test_a_user_of_another_domain_resolves_by_exact_address_only(client: Client, name: str) -> None:
+async def test_a_user_of_another_domain_does_not_exist(client: Client, name: str) -> None:
     answer = await client.request("ResolveNames", property_tags=[0x3001001F], names=[name, "eve", "Eve Other"])
-    assert answer.minimal_ids == [RESOLVED, UNRESOLVED, UNRESOLVED]
-    assert answer.rows.rows == [["Eve Other"]]
+    assert answer.minimal_ids == [UNRESOLVED] * 3
+    assert answer.rows.rows == []
+    answer = await client.request("QueryRows", explicit_table=[minimal_id(13)], row_count=1, columns=[0x3001001F])
+    assert [type(value) for value in answer.rows.rows[0]] == [PropertyError]
 
 
 @pytest.mark.spec("MS-OXNSPI_R1423")
