@@ -72,7 +72,9 @@ async def contents_changes(
     mailbox_id = mailbox.mailbox_id
     deleted, read, unread = CounterSet(), CounterSet(), CounterSet()
     async with mailbox.database.read() as connection:
-        last = await mailboxes.last_counter(connection, mailbox_id)
+        last, content = await changes.contents_state(connection, mailbox_id, folder_id)
+        if content <= after and (content <= state.cnset_read.prefix() or not read_state):
+            return ContentsChanges(last, [], deleted, read, unread)  # the usual case: nothing has happened
         found = await changes.select_message_changes(
             connection, mailbox_id, folder_id, after=after, newest_first=newest_first
         )

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from sqlalchemy import Select, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from mapigw.store.schema import folder, message, tombstone
+from mapigw.store.schema import folder, mailbox, message, tombstone
 
 
 class MessageChange(NamedTuple):
@@ -16,6 +16,7 @@ class MessageChange(NamedTuple):
     change_number: int
     is_associated: bool
     size: int
+    sort_time: int
 
 
 class ReadStateChange(NamedTuple):
@@ -30,15 +31,32 @@ class Deletion(NamedTuple):
     is_associated: bool
 
 
+async def contents_state(connection: AsyncConnection, mailbox_id: int, folder_id: int) -> tuple[int, int]:
+    """(last change number of the mailbox, that of the last change to what the folder contains)."""
+    statement = select(mailbox.c.next_counter - 1, folder.c.content_change_number).where(
+        mailbox.c.mailbox_id == folder.c.mailbox_id,
+        folder.c.mailbox_id == mailbox_id,
+        folder.c.folder_id == folder_id,
+    )
+    last, content = (await connection.execute(statement)).one()
+    return int(last), int(content)
+
+
 async def select_message_changes(
     connection: AsyncConnection, mailbox_id: int, folder_id: int, *, after: int, newest_first: bool
 ) -> list[MessageChange]:
-    """Messages of the folder with a change number above ``after``."""
-    statement = select(*(message.c[name] for name in MessageChange._fields)).where(
-        message.c.mailbox_id == mailbox_id, message.c.folder_id == folder_id
-    )
+    """Messages of the folder with a change number above ``after``; newest first, or in the order of their changes."""
+    columns = (message.c[name] for name in MessageChange._fields)
+    statement = select(*columns).where(message.c.mailbox_id == mailbox_id, message.c.folder_id == folder_id)
     if after:
-        statement = statement.where(message.c.change_number > after)
+        # Sorted here: asked for an order, the planner would walk the whole folder in it to find the few.
+        rows = await connection.execute(statement.where(message.c.change_number > after))
+        changes = [MessageChange._make(row) for row in rows]
+        if newest_first:
+            changes.sort(key=lambda change: (change.sort_time, change.message_id), reverse=True)
+        else:
+            changes.sort(key=lambda change: change.change_number)
+        return changes
     if newest_first:
         statement = statement.order_by(message.c.sort_time.desc(), message.c.message_id.desc())
     else:
