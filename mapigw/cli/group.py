@@ -13,7 +13,7 @@ from rich.console import Console
 
 from mapigw.directory.directory import Directory
 from mapigw.directory.errors import DirectoryError
-from mapigw.store.database import Database
+from mapigw.store.database import Database, StoreError
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -36,7 +36,7 @@ class Group(click.Group):
         except click.Abort:
             click.echo("mapigw: aborted", err=True)
             sys.exit(1)
-        except DirectoryError as error:
+        except (DirectoryError, StoreError) as error:
             click.echo(f"mapigw: {error}", err=True)
             sys.exit(1)
         sys.exit(status if isinstance(status, int) else 0)

@@ -9,7 +9,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from alembic.util import CommandError
 from sqlalchemy import event
+from sqlalchemy.exc import DatabaseError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from mapigw.store.blobs import FolderBlobStore
@@ -18,6 +20,7 @@ from mapigw.store.migrate import upgrade
 Connection = AsyncConnection
 """What `Database.read` and `Database.write` yield: the layers above pass it on and know no more of it."""
 
+FILE = "mapigw.sqlite"
 READERS = 4
 BUSY_TIMEOUT = 60.0  # seconds to wait for another process's transaction
 _PRAGMAS = (
@@ -29,6 +32,10 @@ _PRAGMAS = (
 )
 
 
+class StoreError(Exception):
+    """The store cannot be opened; the message names the file and the reason."""
+
+
 class Database:
     """A store's rows (``read``, ``write``) and blobs."""
 
@@ -36,17 +43,20 @@ class Database:
         data.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.data = data
         self.blobs = FolderBlobStore(data / "blobs")
-        path = data / "mapigw.sqlite"
+        path = data / FILE
         self._reader = _engine(path, "BEGIN", READERS)
         self._writer = _engine(path, "BEGIN IMMEDIATE", 1)
 
     @classmethod
     async def open(cls, data: Path) -> "Database":
-        """Open the store in ``data``; create or migrate it first where needed."""
+        """Open the store in ``data``; create or migrate it first where needed. Raises `StoreError`, OSError."""
         database = cls(data)
         try:
             async with database.write() as connection:
                 await connection.run_sync(upgrade)
+        except (DatabaseError, CommandError) as error:
+            await database.close()
+            raise StoreError(f"{data / FILE}: {getattr(error, 'orig', None) or error}") from error
         except BaseException:
             await database.close()
             raise

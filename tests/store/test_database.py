@@ -9,7 +9,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, func, insert, select
 
-from mapigw.store.database import Database
+from mapigw.store.database import Database, StoreError
 from mapigw.store.schema import domain, metadata
 
 
@@ -80,3 +80,18 @@ async def test_what_was_committed_is_on_disk(tmp_path: Path) -> None:
         }
     assert pragmas == {"journal_mode": "wal", "synchronous": 2}
     await database.close()
+
+
+async def test_what_is_no_database_is_named(tmp_path: Path) -> None:
+    (tmp_path / "mapigw.sqlite").write_bytes(b"not a database, but long enough to look like one" * 100)
+    with pytest.raises(StoreError, match=r"mapigw\.sqlite: file is not a database"):
+        await Database.open(tmp_path)
+
+
+async def test_a_database_of_a_later_version_is_left_alone(tmp_path: Path) -> None:
+    database = await Database.open(tmp_path)
+    async with database.write() as connection:
+        await connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    await database.close()
+    with pytest.raises(StoreError, match="9999"):
+        await Database.open(tmp_path)
