@@ -83,36 +83,14 @@ class Mailbox:
 
     async def create_folder(self, parent_id: int, name: str, container_class: str = "IPF.Note") -> Folder:
         """Raises `FolderExistsError`, `NotFoundError` (the parent)."""
-        moment = now()
         async with self.database.write() as connection:
             if await folders.select_folder(connection, self.mailbox_id, parent_id) is None:
                 raise NotFoundError("the parent folder does not exist")
             if _named(await folders.select_children(connection, self.mailbox_id, parent_id), name):
                 raise FolderExistsError(f"a folder {name!r} exists already")
             first = await mailboxes.allocate(connection, self.mailbox_id, 2)
-            folder = Folder(
-                folder_id=first,
-                parent_id=parent_id,
-                name=name,
-                folder_type=1,
-                container_class=container_class,
-                special="",
-                change_number=first + 1,
-                source_key=None,
-                change_key=None,
-                predecessor_change_list=None,
-                created=moment,
-                modified=moment,
-                content_count=0,
-                content_unread_count=0,
-                associated_count=0,
-                content_size=0,
-                associated_size=0,
-                deleted_count=0,
-                content_change_number=0,
-                local_commit_time=moment,
-                properties=b"",
-                properties_index=b"",
+            folder = Folder.new(
+                first, parent_id, name, change_number=first + 1, created=now(), container_class=container_class
             )
             await folders.insert_folders(connection, self.mailbox_id, [folder])
         return folder

@@ -21,36 +21,20 @@ async def create_mailbox(connection: Connection, guid: UUID) -> int:
         connection, guid=guid, replica_guid=uuid4(), next_counter=2 * count + 1, created=moment
     )
     ids = {special.key: position for position, special in enumerate(SPECIAL_FOLDERS, 1)}
-    rows = []
-    for special in SPECIAL_FOLDERS:
-        properties, index = encode_properties({tags.PidTagAttributeHidden: True} if special.hidden else {}, {})
-        folder_id = ids[special.key]
-        rows.append(
-            Folder(
-                folder_id=folder_id,
-                parent_id=ids.get(special.parent, 0),
-                name=special.name,
-                folder_type=1 if special.parent else 0,
-                container_class=special.container_class,
-                special=special.key,
-                change_number=count + folder_id,
-                source_key=None,
-                change_key=None,
-                predecessor_change_list=None,
-                created=moment,
-                modified=moment,
-                content_count=0,
-                content_unread_count=0,
-                associated_count=0,
-                content_size=0,
-                associated_size=0,
-                deleted_count=0,
-                content_change_number=0,
-                local_commit_time=moment,
-                properties=properties,
-                properties_index=index,
-            )
+    rows = [
+        Folder.new(
+            ids[special.key],
+            ids.get(special.parent, 0),
+            special.name,
+            change_number=count + ids[special.key],
+            created=moment,
+            container_class=special.container_class,
+            folder_type=1 if special.parent else 0,
+            special=special.key,
+            properties=encode_properties({tags.PidTagAttributeHidden: True} if special.hidden else {}, {}),
         )
+        for special in SPECIAL_FOLDERS
+    ]
     await folders.insert_folders(connection, mailbox_id, rows)
     await mailboxes.insert_receive_folders(
         connection,

@@ -1,7 +1,7 @@
 """Queries on folders."""
 
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Self
 
 from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -35,6 +35,46 @@ class Folder:
     local_commit_time: int
     properties: bytes
     properties_index: bytes
+
+    @classmethod
+    def new(
+        cls,
+        folder_id: int,
+        parent_id: int,
+        name: str,
+        *,
+        change_number: int,
+        created: int,
+        container_class: str = "",
+        folder_type: int = 1,
+        special: str = "",
+        properties: tuple[bytes, bytes] = (b"", b""),
+    ) -> Self:
+        """An empty folder that this server makes; ``properties`` are an encoded list and its index."""
+        return cls(
+            folder_id=folder_id,
+            parent_id=parent_id,
+            name=name,
+            folder_type=folder_type,
+            container_class=container_class,
+            special=special,
+            change_number=change_number,
+            source_key=None,
+            change_key=None,
+            predecessor_change_list=None,
+            created=created,
+            modified=created,
+            content_count=0,
+            content_unread_count=0,
+            associated_count=0,
+            content_size=0,
+            associated_size=0,
+            deleted_count=0,
+            content_change_number=0,
+            local_commit_time=created,
+            properties=properties[0],
+            properties_index=properties[1],
+        )
 
 
 _COLUMNS = tuple(folder.c[field.name] for field in fields(Folder))
