@@ -19,7 +19,7 @@ from mapigw.store.mailboxes import FIRST_NAMED_PROPERTY, LAST_NAMED_PROPERTY, Ma
 from mapigw.store.messages import MessageRow, MimeRow, SyncRow
 from mapigw.wire import tags
 from mapigw.wire.message import Message, Properties
-from mapigw.wire.properties import PropertyName
+from mapigw.wire.properties import NAMED_PROPERTY_MINIMUM, PropertyName
 
 MIME_INLINE_LIMIT: Final = 8192
 
@@ -117,7 +117,7 @@ class Mailbox:
                     changes["container_class"] = value
                 else:
                     stored = _replaced(stored, tag, value)
-            properties, index = self._encode_with_names(stored)
+            properties, index = await self._encode_with_names(stored)
             await folders.update_folder(
                 connection,
                 self.mailbox_id,
@@ -142,10 +142,13 @@ class Mailbox:
             stored = content.decode_properties(*await mailboxes.select_properties(connection, self.mailbox_id))
             for tag, value in values.items():
                 stored = _replaced(stored, tag, value)
-            await mailboxes.update_properties(connection, self.mailbox_id, *self._encode_with_names(stored))
+            await mailboxes.update_properties(connection, self.mailbox_id, *await self._encode_with_names(stored))
 
-    def _encode_with_names(self, properties: Mapping[int, Any]) -> tuple[bytes, bytes]:
-        """Encode properties whose named tags are already the mailbox's ids (known since the client asked for them)."""
+    async def _encode_with_names(self, properties: Mapping[int, Any]) -> tuple[bytes, bytes]:
+        """Encode properties whose named tags are already the mailbox's ids."""
+        ids = {tag >> 16 for tag in properties if tag >> 16 >= NAMED_PROPERTY_MINIMUM}
+        if not ids <= self._names.keys():
+            await self._refresh_names()  # another process, or this one before it was restarted, has made them
         return content.encode_properties(properties, self._names)
 
     async def receive_folders(self) -> list[ReceiveFolder]:

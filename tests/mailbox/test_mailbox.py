@@ -163,6 +163,17 @@ async def test_folder_properties_are_kept_and_change_the_change_number(mailbox: 
     assert decode_properties(changed.properties, changed.properties_index) == {0x7C040102: b"ost"}
 
 
+async def test_named_folder_properties_survive_a_restart(database: Database, mailbox: Mailbox) -> None:
+    inbox = await mailbox.special_folder("inbox")
+    name = PropertyName(COMMON, name="fixupfbfolder")
+    tag = (await mailbox.property_ids([name], create=True))[name] << 16 | PropertyType.BOOLEAN
+    await mailbox.set_folder_properties(inbox.folder_id, {tag: True})
+    restarted = await Mailboxes(database).open(mailbox.mailbox_id)
+    await restarted.set_folder_properties(inbox.folder_id, {tags.PidTagComment: "kept"})
+    changed = await restarted.special_folder("inbox")
+    assert decode_properties(changed.properties, changed.properties_index) == {tag: True, tags.PidTagComment: "kept"}
+
+
 async def test_a_client_with_no_state_gets_everything_newest_first(mailbox: Mailbox) -> None:
     inbox = await mailbox.special_folder("inbox")
     old, new = message("old"), message("new")
