@@ -253,15 +253,18 @@ class ContentsDownload(SyncDownload):
         self.total_steps = max(1, len(changes.changed))
         if flags & SynchronizationFlags.PROGRESS:
             yield [_progress(changes.changed)]
+        given: list[int] = []
+        changed_since: list[SyncRow] = []  # the changes were listed; the final state covers the others anyway
         for batch in _batches(changes.changed):
             rows = await mailbox.messages_for_sync(self.folder_id, [change.message_id for change in batch])
             if self._restriction is not None:
                 rows = await asyncio.to_thread(self._in_scope, rows, changes)
-            pieces = await asyncio.to_thread(self._message_pieces, rows)
-            for row in rows:
-                self._note(row)
+            pieces, sent = await asyncio.to_thread(self._message_pieces, rows)
+            given += [row.message_id for row in sent]
+            changed_since += [row for row in sent if row.change_number > changes.last_change_number]
             self._sent += len(batch)
             yield pieces
+        self._note(given, changed_since)
         yield [self._end(changes)]
 
     def _in_scope(self, rows: Sequence[SyncRow], changes: ContentsChanges) -> list[SyncRow]:
@@ -274,11 +277,14 @@ class ContentsDownload(SyncDownload):
                 changes.no_longer_in_scope.add(row.message_id)
         return kept
 
-    def _message_pieces(self, rows: Sequence[SyncRow]) -> list[Piece]:
+    def _message_pieces(self, rows: Sequence[SyncRow]) -> tuple[list[Piece], list[SyncRow]]:
+        """The pieces of some messages, and those messages that they are of: all but the damaged ones."""
         pieces: list[Piece] = []
+        sent = []
         for row in rows:
             try:
                 pieces += self._stream.pieces(row)
+                sent.append(row)
             except (MissingBlobError, WireError, struct.error) as error:
                 # One damaged message must not end the stream: Outlook would stop synchronizing the folder.
                 log.error(
@@ -287,12 +293,13 @@ class ContentsDownload(SyncDownload):
                     self.logon.mailbox.guid,
                     error,
                 )
-        return pieces
+        return pieces, sent
 
-    def _note(self, row: SyncRow) -> None:
-        """What has been sent belongs to the state from now on."""
-        self._state.idset_given.add(row.message_id)
-        (self._state.cnset_seen_fai if row.is_associated else self._state.cnset_seen).add(row.change_number)
+    def _note(self, given: Sequence[int], changed_since: Sequence[SyncRow]) -> None:
+        """What has been sent belongs to the final state."""
+        self._state.idset_given = self._state.idset_given.union(CounterSet.of(given))
+        for row in changed_since:
+            (self._state.cnset_seen_fai if row.is_associated else self._state.cnset_seen).add(row.change_number)
 
     def _end(self, changes: ContentsChanges) -> bytes:
         """Deletions, read states and the final state, whose change numbers collapse to one range."""

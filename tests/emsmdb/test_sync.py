@@ -215,7 +215,7 @@ async def test_an_unreadable_message_never_ends_the_stream(mailbox: Mailbox, cap
     """Symptom: the folder stops synchronizing."""
     inbox = await mailbox.special_folder("inbox")
     damaged = message("damaged", PidTagHtml=b"<p>" * 5000)
-    await mailbox.append(
+    ids = await mailbox.append(
         inbox.folder_id, [NewMessage(message("before")), NewMessage(damaged), NewMessage(message("x"))]
     )
     for path in (mailbox.database.data / "blobs").rglob("??????????????????*"):
@@ -223,6 +223,8 @@ async def test_an_unreadable_message_never_ends_the_stream(mailbox: Mailbox, cap
     found = await lexemes(download(mailbox, inbox.folder_id))
     assert sorted(values_of(found, tags.PidTagSubject)) == ["before", "x"]
     assert found[-1] == Marker.IncrSyncEnd
+    given = IdSet.parse_replguid(state_of(found)[MetaTagIdsetGiven])[mailbox.replica_guid]
+    assert given == CounterSet.of([ids[0], ids[2]])
     assert "cannot be read" in caplog.text
 
 
