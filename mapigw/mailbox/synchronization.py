@@ -71,7 +71,7 @@ async def contents_changes(
     after = min([seen] * normal + [seen_fai] * associated, default=0)
     mailbox_id = mailbox.mailbox_id
     deleted, read, unread = CounterSet(), CounterSet(), CounterSet()
-    async with mailbox.database.read() as connection:
+    async with mailbox.database.snapshot() as connection:
         last, content = await changes.contents_state(connection, mailbox_id, folder_id)
         if content <= after and (content <= state.cnset_read.prefix() or not read_state):
             return ContentsChanges(last, [], deleted, read, unread)  # the usual case: nothing has happened
@@ -106,7 +106,7 @@ async def hierarchy_changes(mailbox: Mailbox, root_id: int, state: SyncState, *,
     """The differences of the folders below ``root_id``, which is not itself part of the hierarchy."""
     mailbox_id = mailbox.mailbox_id
     deleted = CounterSet()
-    async with mailbox.database.read() as connection:
+    async with mailbox.database.snapshot() as connection:
         last = await mailboxes.last_counter(connection, mailbox_id)
         if await changes.hierarchy_change_number(connection, mailbox_id) <= state.cnset_seen.prefix():
             return HierarchyChanges(last, [], deleted, [])

@@ -1,6 +1,6 @@
 """The embedded database: one SQLite file in WAL mode, read by several connections and written by one.
 
-Readers see a consistent snapshot for as long as they hold a connection. Writers queue for the one writing connection;
+A reader may ask for a snapshot, which holds as long as its connection. Writers queue for the one writing connection;
 other processes (the command line) take their turn by SQLite's lock. What a `write` block did is on disk when it ends.
 """
 
@@ -44,8 +44,15 @@ class Database:
         self.data = data
         self.blobs = FolderBlobStore(data / "blobs")
         path = data / FILE
-        self._reader = _engine(path, "BEGIN", READERS)
-        self._writer = _engine(path, "BEGIN IMMEDIATE", 1)
+        # Each call on a connection is a trip to its thread: a reader makes none for transactions that it has no use for.
+        self._reader = _engine(
+            path, READERS, isolation_level="AUTOCOMMIT", skip_autocommit_rollback=True, pool_reset_on_return=None
+        )
+        self._writer = _engine(path, 1)
+
+        @event.listens_for(self._writer.sync_engine, "begin")
+        def begin(connection: Any) -> None:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     @classmethod
     async def open(cls, data: Path) -> "Database":
@@ -68,8 +75,22 @@ class Database:
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Connection]:
+        """For one statement, or for several that need not agree: each sees what is committed when it begins."""
         async with self._reader.connect() as connection:
             yield connection
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Connection]:
+        """All statements of the block see the same state."""
+        async with self._reader.connect() as connection:
+            driver = (await connection.get_raw_connection()).driver_connection
+            assert driver is not None
+            await driver.execute("BEGIN")
+            try:
+                yield connection
+            finally:
+                # Queued before it is waited for: it comes before the connection's next use, even if this is cancelled.
+                await driver.rollback()
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[Connection]:
@@ -78,26 +99,22 @@ class Database:
             yield connection
 
 
-def _engine(path: Path, begin: str, connections: int) -> AsyncEngine:
+def _engine(path: Path, connections: int, **options: Any) -> AsyncEngine:
     engine = create_async_engine(
         f"sqlite+aiosqlite:///{path}",
         pool_size=connections,
         max_overflow=0,
         pool_timeout=BUSY_TIMEOUT,
-        pool_reset_on_return="rollback",
         connect_args={"timeout": BUSY_TIMEOUT},
+        **options,
     )
 
     @event.listens_for(engine.sync_engine, "connect")
     def configure(connection: Any, record: Any) -> None:
-        connection.isolation_level = None  # transactions begin below, not by the driver's guess
+        connection.isolation_level = None  # transactions begin where they are asked for, not by the driver's guess
         cursor = connection.cursor()
         for pragma in _PRAGMAS:
             cursor.execute(pragma)
         cursor.close()
-
-    @event.listens_for(engine.sync_engine, "begin")
-    def start(connection: Any) -> None:
-        connection.exec_driver_sql(begin)
 
     return engine

@@ -39,6 +39,38 @@ async def test_a_failed_transaction_leaves_nothing(tmp_path: Path) -> None:
     await database.close()
 
 
+async def test_a_snapshot_stays_as_it_was(tmp_path: Path) -> None:
+    database = await Database.open(tmp_path)
+    counting = select(func.count()).select_from(domain)
+    async with database.snapshot() as snapshot, database.read() as reader:
+        assert (await snapshot.execute(counting)).scalar_one() == 0
+        async with database.write() as connection:
+            await connection.execute(insert(domain).values(name="bm.lan"))
+        assert (await snapshot.execute(counting)).scalar_one() == 0
+        assert (await reader.execute(counting)).scalar_one() == 1
+    assert await count(database) == 1
+    await database.close()
+
+
+async def test_a_cancelled_reader_leaves_no_old_snapshot_behind(tmp_path: Path) -> None:
+    database = await Database.open(tmp_path)
+
+    async def look() -> None:
+        async with database.snapshot():
+            assert await count(database) == 0
+            await asyncio.sleep(10)
+
+    looking = [asyncio.create_task(look()) for _ in range(3)]
+    await asyncio.sleep(0.1)
+    for task in looking:
+        task.cancel()
+    await asyncio.wait(looking)
+    async with database.write() as connection:
+        await connection.execute(insert(domain).values(name="bm.lan"))
+    assert await asyncio.gather(*(count(database) for _ in range(8))) == [1] * 8
+    await database.close()
+
+
 async def test_writers_take_turns(tmp_path: Path) -> None:
     database = await Database.open(tmp_path)
 
