@@ -44,7 +44,7 @@ class Database:
         self.data = data
         self.blobs = FolderBlobStore(data / "blobs")
         path = data / FILE
-        # Each call on a connection is a trip to its thread: a reader makes none for transactions that it has no use for.
+        # Each call on a connection is a trip to its thread: a reader makes none for transactions it has no use for.
         self._reader = _engine(
             path, READERS, isolation_level="AUTOCOMMIT", skip_autocommit_rollback=True, pool_reset_on_return=None
         )
