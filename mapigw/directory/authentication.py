@@ -53,18 +53,38 @@ class Authenticator:
         self._sleep = sleep
         self._key = secrets.token_bytes(_DIGEST_SIZE)
         self._remembered: OrderedDict[str, _Remembered] = OrderedDict()  # by primary address, latest last
+        # By the digest of the text that carried them: the address that was given, and the success.
+        self._recalled: OrderedDict[bytes, tuple[str, _Remembered]] = OrderedDict()
         self._verifying: dict[tuple[bytes, str], asyncio.Task[User | Refused | None]] = {}
 
-    async def authenticate(self, address: str, password: str, client_address: str) -> User | None:
+    def recall(self, text: str) -> User | None:
+        """The user of a remembered success whose `authenticate` was told of this ``text``.
+
+        None says nothing about the credentials: they must be authenticated.
+        """
+        found = self._recalled.get(self._digest("", text))
+        if found is None:
+            return None
+        address, success = found
+        account = self._directory.account_at_hand(address)
+        if account is None or self._remembered.get(account.user.address) is not success:
+            return None
+        return account.user if self._holds(success, account) else None
+
+    async def authenticate(self, address: str, password: str, client_address: str, *, text: str = "") -> User | None:
         """The user whose primary address or alias and password these are, or None, for whatever reason.
 
         A remembered success is answered at once (a few µs), whatever others get wrong meanwhile. Else the answer may
         wait for seconds, asleep, where the account or the client has failed before.
+
+        ``text`` is what the credentials were read from; with it `recall` knows them without reading them again.
         """
         account = await self._directory.account(address)
         name = account.user.address if account else address
         digest = self._digest(name, password)
-        if account is not None and self._remembers(account, digest):
+        if account is not None and (success := self._remembers(account, digest)):
+            if text:
+                self._keep(text, address, success)
             return account.user
         # A client opens several connections at once, each with the same credentials: one verification serves them all.
         # It is a task of its own, so that a client that hangs up neither takes the others' answer along nor is spared
@@ -116,15 +136,15 @@ class Authenticator:
         text = len(given).to_bytes(4, "big") + given + password.encode("utf-8", "surrogatepass")
         return blake2b(text, key=self._key, digest_size=_DIGEST_SIZE).digest()
 
-    def _remembers(self, account: Account, digest: bytes) -> bool:
+    def _remembers(self, account: Account, digest: bytes) -> _Remembered | None:
         found = self._remembered.get(account.user.address)
-        return (
-            found is not None
-            and hmac.compare_digest(found.digest, digest)
-            and account.user.enabled
-            and found.password_hash == account.password_hash
-            and self._clock() < found.until
-        )
+        if found is None or not hmac.compare_digest(found.digest, digest):
+            return None
+        return found if self._holds(found, account) else None
+
+    def _holds(self, success: _Remembered, account: Account) -> bool:
+        """Whether the success is one of the account as it is now."""
+        return account.user.enabled and success.password_hash == account.password_hash and self._clock() < success.until
 
     def _remember(self, account: Account, digest: bytes) -> None:
         address = account.user.address
@@ -132,3 +152,10 @@ class Authenticator:
         self._remembered.move_to_end(address)
         if len(self._remembered) > REMEMBERED_LIMIT:
             self._remembered.popitem(last=False)
+
+    def _keep(self, text: str, address: str, success: _Remembered) -> None:
+        key = self._digest("", text)
+        self._recalled[key] = (address, success)
+        self._recalled.move_to_end(key)
+        if len(self._recalled) > REMEMBERED_LIMIT:
+            self._recalled.popitem(last=False)

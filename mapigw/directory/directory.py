@@ -78,6 +78,11 @@ class Directory:
         key = lookup_key(address)
         return None if key is None else snapshot.by_address.get(key)
 
+    def account_at_hand(self, address: str) -> Account | None:
+        """As `account`, without waiting: None as well when the directory must be read anew first."""
+        key = lookup_key(address)
+        return self._snapshot.by_address.get(key) if key is not None and self._is_fresh() else None
+
     async def by_address(self, address: str) -> User | None:
         """Who has this primary address or alias, in any case of letters."""
         account = await self.account(address)
@@ -235,7 +240,7 @@ class Directory:
                 return self._snapshot
             state = self._stamp.state()  # before the rows: a change while they are read shows afterwards
             changed = state != self._loaded_at
-            async with self._database.read() as connection:
+            async with self._database.snapshot() as connection:
                 users, aliases = await rows.load(connection)
             self._snapshot = await asyncio.to_thread(_snapshot_of, users, aliases)
             self._loaded_at = state

@@ -34,6 +34,7 @@ _LEAST_SPACE = 512
 """Behind other answers a ROP is not begun with less room than this, so that one with a short answer, which may have
 changed something, never has to be undone."""
 
+_CHAIN = int(ExecuteFlags.Chain)
 _RELEASE = ROPS_BY_NAME["Release"]
 _PENDING = ROPS_BY_NAME["Pending"]
 _BUFFER_TOO_SMALL = ROPS_BY_NAME["BufferTooSmall"]
@@ -84,7 +85,7 @@ class _Execution:
         self.requests = parsed.requests
         self.rops = parsed.rops
         self.handles = parsed.handles
-        self.chain = bool(flags & ExecuteFlags.Chain)
+        self.chain = bool(flags & _CHAIN)
         self.room = max_rop_out
         self.record = record
 

@@ -64,8 +64,6 @@ RPC_X_BAD_STUB_DATA = 0x000006F7
 RPC_FAILED = 0x80040115  # ecRpcFailed
 PERFORMANCE_DATA_EXPIRY = 604_800_000  # a week in milliseconds, as Exchange says
 
-_EMPTY_EXECUTE = {"status_code": 0, "error_code": 0, "flags": 0, "auxiliary_buffer": b""}
-
 
 class EmsmdbEndpoint:
     """A `SessionEndpoint`.
@@ -213,7 +211,9 @@ class EmsmdbSession:
             record.error = record.error or f"0x{code:08X}"
             response = failure_response(code)
         else:
-            response = EXECUTE_RESPONSE.build({**_EMPTY_EXECUTE, "rop_buffer": answer})
+            response = EXECUTE_RESPONSE.build(
+                {"status_code": 0, "error_code": 0, "flags": 0, "rop_buffer": answer, "auxiliary_buffer": b""}
+            )
         record.response_bytes = len(response)
         return response
 

@@ -7,6 +7,7 @@ with nginx's escaping (``log_format … escape=default``).
 import re
 import time
 
+from aiohttp import hdrs
 from aiohttp.abc import AbstractAccessLogger
 from aiohttp.web import BaseRequest, StreamResponse
 
@@ -90,8 +91,8 @@ class AccessLog:
             f"{request.method} {request.raw_path} HTTP/{request.version.major}.{request.version.minor}",
             response.status,
             _body_bytes_sent(request, response),
-            headers.get("Referer", "-"),
-            headers.get("User-Agent", "-"),
+            headers.get(hdrs.REFERER, "-"),
+            headers.get(hdrs.USER_AGENT, "-"),
         )
         self._file.write(line.encode("ascii", "replace") + b"\n")
 
@@ -102,9 +103,8 @@ def _body_bytes_sent(request: BaseRequest, response: StreamResponse) -> int:
     if not sent:
         return 0
     major, minor = request.version
+    headers = response.headers
     header = len(f"HTTP/{major}.{minor} {response.status} {response.reason}\r\n\r\n")
-    for name, value in response.headers.items():
-        header += (
-            len(name) + len(value) + 4
-        )  # ": " and the end of the line; aiohttp sends these as UTF-8, ours are ASCII
+    # ": " and the end of each line; aiohttp sends these as UTF-8, ours are ASCII
+    header += 4 * len(headers) + sum(map(len, headers.keys())) + sum(map(len, headers.values()))
     return max(0, sent - header)

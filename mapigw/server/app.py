@@ -1,21 +1,30 @@
-"""The web application: which path leads where, and who may go there."""
+"""The web application: which path leads where, and who may go there.
 
+It stands on aiohttp's low-level server: every request takes one road here, so a router, signals and middlewares would
+only cost each of them their time.
+"""
+
+import asyncio
 import logging
 from base64 import b64decode
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 
-from aiohttp import web
+from aiohttp import HttpVersion11, StreamReader, hdrs, web
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.http import RawRequestMessage
 
 from mapigw.directory.authentication import Authenticator
 from mapigw.server.client_address import TrustedProxies
 from mapigw.server.event_log import EventLog
 from mapigw.server.request_keys import USER
 
+SERVER = "mapigw"
+"""The Server header; aiohttp would tell its own version and Python's."""
 CHALLENGE = 'Basic realm="mapigw", charset="UTF-8"'
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 _log = logging.getLogger(__name__)
 
 _PAGE = """<!DOCTYPE html>
@@ -37,7 +46,7 @@ class Endpoint:
     anonymous: bool = False
 
 
-async def home(request: web.Request) -> web.StreamResponse:
+async def home(request: web.BaseRequest) -> web.StreamResponse:
     """The page for people who open the server in a browser."""
     if request.method not in {"GET", "HEAD"}:
         return plain(HTTPStatus.METHOD_NOT_ALLOWED, {"Allow": "GET, HEAD"})
@@ -69,19 +78,40 @@ class Application:
         self._authenticator = authenticator
         self._proxies = proxies
         self._events = events
-        self.web = web.Application(client_max_size=request_body_limit)
-        self.web.router.add_route("*", "/{path:.*}", self._handle)
-        self.web.on_response_prepare.append(_name_server)
+        self._request_body_limit = request_body_limit
 
-    async def _handle(self, request: web.Request) -> web.StreamResponse:
+    def make_request(
+        self,
+        message: RawRequestMessage,
+        payload: StreamReader,
+        protocol: web.RequestHandler,
+        writer: AbstractStreamWriter,
+        task: asyncio.Task[None],
+    ) -> web.BaseRequest:
+        """The ``request_factory`` of the `aiohttp.web.Server` whose handler is `handle`."""
+        loop = asyncio.get_running_loop()
+        limit = self._request_body_limit
+        return web.BaseRequest(message, payload, protocol, writer, task, loop, client_max_size=limit)
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer any request. A handler that prepares its response itself names the `SERVER` itself."""
+        response = await self._answer(request)
+        if not response.prepared:
+            response.headers[hdrs.SERVER] = SERVER
+        return response
+
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         endpoint = self._endpoints.get(request.path.lower().rstrip("/") or "/")
         if endpoint is None:
             return plain(HTTPStatus.NOT_FOUND)
         try:
+            if hdrs.EXPECT in request.headers and not await _go_on(request):
+                return plain(HTTPStatus.EXPECTATION_FAILED)
             if not endpoint.anonymous and not await self._authenticate(request):
                 return plain(HTTPStatus.UNAUTHORIZED, {"WWW-Authenticate": CHALLENGE})
             return await endpoint.handler(request)
-        except web.HTTPException:
+        except web.HTTPException as refusal:
+            refusal.headers[hdrs.SERVER] = SERVER
             raise
         except Exception:
             if request.writer.output_size:
@@ -89,21 +119,31 @@ class Application:
             _log.exception("%s %s failed", request.method, request.path)
             return plain(HTTPStatus.INTERNAL_SERVER_ERROR)
 
-    async def _authenticate(self, request: web.Request) -> bool:
-        given = basic_credentials(request.headers.get("Authorization", ""))
-        if given is None:
-            return False
+    async def _authenticate(self, request: web.BaseRequest) -> bool:
+        header = request.headers.get(hdrs.AUTHORIZATION, "")
         client = self._proxies.client_address(request)
-        user = await self._authenticator.authenticate(*given, client)
+        user = self._authenticator.recall(header)
         if user is None:
-            self._events.refused(client, request.method, request.path)
-            return False
+            given = basic_credentials(header)
+            if given is None:
+                return False
+            user = await self._authenticator.authenticate(*given, client, text=header)
+            if user is None:
+                self._events.refused(client, request.method, request.path)
+                return False
         request[USER] = user
         return True
 
 
-async def _name_server(request: web.Request, response: web.StreamResponse) -> None:
-    response.headers["Server"] = "mapigw"  # aiohttp would tell its own version and Python's
+async def _go_on(request: web.BaseRequest) -> bool:
+    """Tell a client that waits for it to send its body (RFC 9110 10.1.1); False for an expectation nobody knows."""
+    if request.version < HttpVersion11:
+        return True
+    if request.headers[hdrs.EXPECT].lower() != "100-continue":
+        return False
+    await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    request.writer.output_size = 0  # the answer proper has not begun
+    return True
 
 
 def basic_credentials(header: str) -> tuple[str, str] | None:

@@ -18,7 +18,7 @@ class AutodiscoverHandler:
         self._public_url = public_url
         self._proxies = proxies
 
-    async def xml(self, request: web.Request) -> web.StreamResponse:
+    async def xml(self, request: web.BaseRequest) -> web.StreamResponse:
         """/autodiscover/autodiscover.xml, for an authenticated user."""
         if request.method not in {"POST", "GET"}:
             return plain(HTTPStatus.METHOD_NOT_ALLOWED, {"Allow": "GET, POST"})
@@ -28,14 +28,14 @@ class AutodiscoverHandler:
             await answer(request[USER], body, base_url=self._base_url(request), mapi_http_capability=capability)
         )
 
-    async def json(self, request: web.Request) -> web.StreamResponse:
+    async def json(self, request: web.BaseRequest) -> web.StreamResponse:
         """/autodiscover/autodiscover.json, for anybody."""
         if request.method != "GET":
             return plain(HTTPStatus.METHOD_NOT_ALLOWED, {"Allow": "GET"})
         query = {name.lower(): value for name, value in request.query.items()}
         return _response(answer_json(query.get("email"), query.get("protocol"), base_url=self._base_url(request)))
 
-    def _base_url(self, request: web.Request) -> str:
+    def _base_url(self, request: web.BaseRequest) -> str:
         return self._public_url or f"{self._proxies.scheme(request)}://{request.host}"
 
 
@@ -44,7 +44,7 @@ def _response(content: Answer) -> web.Response:
     return web.Response(status=content.status, body=content.body, headers=headers)
 
 
-async def _read(request: web.Request, limit: int) -> bytes:
+async def _read(request: web.BaseRequest, limit: int) -> bytes:
     """The body, or its first ``limit`` bytes."""
     body = bytearray()
     while len(body) < limit and (chunk := await request.content.read(limit - len(body))):

@@ -40,6 +40,8 @@ class Kind(Enum):
     Wait = "NotificationWait, beside anything else"
     Ping = "PING"
 
+    __hash__ = object.__hash__  # that of Enum is a function in Python, and every request looks itself up in tables
+
 
 class State(Enum):
     """The state of a context."""
@@ -47,6 +49,8 @@ class State(Enum):
     Absent = "never made, destroyed, expired, or another user's"
     Idle = "no sequenced request is running"
     Busy = "a sequenced request is running"
+
+    __hash__ = object.__hash__
 
 
 TRANSITIONS: dict[tuple[State, Kind], State | ResponseCode] = {

@@ -12,6 +12,7 @@ import logging
 import time
 import traceback
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from mapigw.emsmdb.dispatch import ExecuteRecord
@@ -31,7 +32,7 @@ class EventLog:
         rops = ",".join([f'["{name}","0x{code:08X}"]' for name, code in record.rops])
         error = f',"error":{json.dumps(record.error)}' if record.error else ""
         line = (
-            f'{{"time":"{_moment(time.time())}","event":"execute","user":{json.dumps(record.user)},'
+            f'{{"time":"{_moment(time.time())}","event":"execute","user":{_quoted(record.user)},'
             f'"request_bytes":{record.request_bytes},"response_bytes":{record.response_bytes},'
             f'"milliseconds":{record.milliseconds:.3f},"rops":[{rops}]{error}}}\n'
         )
@@ -54,7 +55,18 @@ class EventLog:
 
 
 def _moment(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
+    second, fraction = divmod(at, 1)
+    return f"{_second(int(second))}.{int(fraction * 1000):03}+00:00"
+
+
+@lru_cache(maxsize=4)
+def _second(at: int) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+@lru_cache(maxsize=1024)
+def _quoted(text: str) -> str:
+    return json.dumps(text)
 
 
 class EventLogHandler(logging.Handler):

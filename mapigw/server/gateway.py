@@ -9,6 +9,7 @@ import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from aiohttp import web
@@ -166,7 +167,7 @@ class Gateway:
         contexts = SessionContexts(maximum_per_user=limits.sessions_per_user)
         return MapiHttp(path, endpoint, capture=capture, contexts=contexts, maximum_body=limits.request_body)
 
-    async def _listen(self, runner: web.AppRunner) -> None:
+    async def _listen(self, runner: web.ServerRunner) -> None:
         host, port = self.settings.address
         site = web.TCPSite(runner, host, port, ssl_context=self._tls, backlog=BACKLOG)
         try:
@@ -227,11 +228,11 @@ def _host_name(settings: Settings) -> str:
     return urlsplit(settings.public_url).hostname or socket.gethostname()
 
 
-def _runner(application: Application, access_log: AccessLog | None) -> web.AppRunner:
+def _runner(application: Application, access_log: AccessLog | None) -> web.ServerRunner:
     logging.getLogger("aiohttp.server").addFilter(_not_the_clients_fault)
-    if access_log is None:
-        return web.AppRunner(application.web, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
-    return web.AppRunner(application.web, access_log_class=access_log.logger_class, shutdown_timeout=SHUTDOWN_SECONDS)
+    logs: dict[str, Any] = {"access_log_class": access_log.logger_class} if access_log else {"access_log": None}
+    server = web.Server(application.handle, request_factory=application.make_request, **logs)
+    return web.ServerRunner(server, shutdown_timeout=SHUTDOWN_SECONDS)
 
 
 def _not_the_clients_fault(record: logging.LogRecord) -> bool:

@@ -11,11 +11,12 @@ from datetime import datetime
 from email.utils import formatdate
 from functools import lru_cache
 
-from aiohttp import HttpVersion11, web
-from multidict import CIMultiDict
+from aiohttp import HttpVersion11, hdrs, web
+from multidict import CIMultiDict, istr
 
 from mapigw.directory.model import User
 from mapigw.endpoint import ClientContext, SessionEndpoint
+from mapigw.server.app import SERVER
 from mapigw.server.capture import CaptureWriter, Exchange, public_headers
 from mapigw.server.contexts import (
     CONTEXT_COOKIE,
@@ -46,7 +47,12 @@ MAXIMUM_BODY = 0x80000
 SHUTDOWN_GRACE = 10.0
 """Seconds that running requests have when the server stops."""
 
-_ECHOED = ("X-RequestType", "X-RequestId", "X-ClientInfo")
+# Names that are looked up in, or put into, the headers of every exchange: an istr knows its lower case already.
+_REQUEST_TYPE = istr("X-RequestType")
+_REQUEST_ID = istr("X-RequestId")
+_CLIENT_INFO = istr("X-ClientInfo")
+_RESPONSE_CODE = istr("X-ResponseCode")
+_ECHOED = (_REQUEST_TYPE, _REQUEST_ID, _CLIENT_INFO)
 
 
 class RefusalError(Exception):
@@ -82,6 +88,15 @@ class MapiHttp:
         self.pending_period = pending_period
         self.quick = quick
         self.maximum_body = maximum_body
+        self.headers = CIMultiDict(
+            {
+                istr("X-ServerApplication"): SERVER_APPLICATION,
+                istr("X-PendingPeriod"): str(int(pending_period * 1000)),
+                istr("X-ExpirationInfo"): str(int(EXPIRATION * 1000)),
+                hdrs.SERVER: SERVER,
+            }
+        )
+        """What every answer has."""
         self._shutting_down = False
         self.captures: set[asyncio.Task[None]] = set()
         self._kinds = dict.fromkeys(endpoint.request_types, Kind.Sequenced) | {
@@ -99,7 +114,7 @@ class MapiHttp:
         if self.captures:
             await asyncio.wait(self.captures)
 
-    async def handle(self, request: web.Request) -> web.StreamResponse:
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer any request to the endpoint's path."""
         if request.method in ("GET", "HEAD"):
             return web.Response(text=_PAGE.format(path=html.escape(request.path)), content_type="text/html")
@@ -117,7 +132,7 @@ class MapiHttp:
         kind = self._check(request)
         user: User = request[USER]
         exchange.kind = kind
-        exchange.request_type = request_type = request.headers["X-RequestType"]
+        request_type = exchange.request_type
         exchange.body = body = await self._read(request)
         cookies = _cookies(request)
         if kind is Kind.Connect:
@@ -140,44 +155,49 @@ class MapiHttp:
         exchange.context = context
         return await exchange.respond(self._in_context(context, kind, request_type, body))
 
-    def _check(self, request: web.Request) -> Kind:
+    def _check(self, request: web.BaseRequest) -> Kind:
         """The kind of a request whose headers are in order; `RefusalError` otherwise."""
         headers = request.headers
         if self._shutting_down:
             raise RefusalError(ResponseCode.EndpointShuttingDown, "The server is shutting down.")
         if request.method != "POST":
             raise RefusalError(ResponseCode.InvalidVerb, "Requests use the POST method.")
-        if request.get(USER) is None:
+        if USER not in request:
             raise RefusalError(ResponseCode.AnonymousNotAllowed, "Anonymous requests are not allowed.")
-        for name in ("X-RequestType", "X-RequestId"):
+        for name in (_REQUEST_TYPE, _REQUEST_ID):
             if name not in headers:
                 raise RefusalError(ResponseCode.MissingHeader, f"The {name} header is missing.")
         for name in _ECHOED:
             if not _is_text(headers.get(name, "")):
                 raise RefusalError(ResponseCode.InvalidHeader, f"The {name} header is not text.")
-        kind = self._kinds.get(headers["X-RequestType"])
+        kind = self._kinds.get(headers[_REQUEST_TYPE])
         if kind is None:
             raise RefusalError(ResponseCode.InvalidRequestType, "This endpoint does not know that X-RequestType.")
         if kind is not Kind.Ping:
-            if "Content-Type" not in headers:
+            content_type = headers.get(hdrs.CONTENT_TYPE)
+            if content_type is None:
                 raise RefusalError(ResponseCode.MissingHeader, "The Content-Type header is missing.")
-            if request.content_type not in ACCEPTED_CONTENT_TYPES:
+            if content_type != CONTENT_TYPE and request.content_type not in ACCEPTED_CONTENT_TYPES:
                 raise RefusalError(ResponseCode.InvalidHeader, f"The Content-Type must be {CONTENT_TYPE}.")
         return kind
 
-    async def _read(self, request: web.Request) -> bytes:
-        too_large = RefusalError(ResponseCode.TooLarge, f"The request is larger than {self.maximum_body} bytes.")
+    async def _read(self, request: web.BaseRequest) -> bytes:
         if (request.content_length or 0) > self.maximum_body:
-            raise too_large
+            raise self._too_large()
+        content = request.content
         try:
-            body = await request.read()
+            # A small body has come with its headers.
+            body = content.read_nowait() if content.is_eof() else await request.read()
         except web.HTTPRequestEntityTooLarge:
-            raise too_large from None
+            raise self._too_large() from None
         except web.RequestPayloadError as error:
             raise RefusalError(ResponseCode.InvalidRequestBody, "The request body cannot be decoded.") from error
         if len(body) > self.maximum_body:
-            raise too_large
+            raise self._too_large()
         return body
+
+    def _too_large(self) -> RefusalError:
+        return RefusalError(ResponseCode.TooLarge, f"The request is larger than {self.maximum_body} bytes.")
 
     async def _connect(self, exchange: _Exchange, user: User, body: bytes) -> bytes:
         headers = exchange.request.headers
@@ -185,7 +205,7 @@ class MapiHttp:
             address=_client_address(exchange.request),
             application=headers.get("X-ClientApplication", ""),
             user_agent=headers.get("User-Agent", ""),
-            request_id=headers["X-RequestId"],
+            request_id=headers[_REQUEST_ID],
         )
         response, session = await self.endpoint.connect(user, body, client)
         if session is not None:
@@ -208,10 +228,10 @@ class MapiHttp:
 class _Exchange:
     """One POST on its way to an answer."""
 
-    def __init__(self, transport: MapiHttp, request: web.Request) -> None:
+    def __init__(self, transport: MapiHttp, request: web.BaseRequest) -> None:
         self.transport = transport
         self.request = request
-        self.request_type = request.headers.get("X-RequestType", "")
+        self.request_type = request.headers.get(_REQUEST_TYPE, "")
         self.body = b""
         self.context: SessionContext | None = None
         self.kind: Kind | None = None
@@ -239,7 +259,7 @@ class _Exchange:
         payload, code, reason = self._outcome(task)
         if code:
             return self.refuse(code, reason)
-        content = PROCESSING + final_part(self._additional_headers(), payload)
+        content = final_part(self._additional_headers(), payload, before=PROCESSING)
         response = web.Response(body=content, headers=self._headers(ResponseCode.Success))
         self._chunk(response)
         self._done(response.headers, code, content)
@@ -308,25 +328,22 @@ class _Exchange:
         return response
 
     def _headers(self, code: ResponseCode) -> CIMultiDict[str]:
-        headers: CIMultiDict[str] = CIMultiDict()
+        headers = self.transport.headers.copy()
         for name in _ECHOED:
             value = self.request.headers.get(name)
             if value is not None and _is_text(value):
                 headers[name] = value
-        headers["X-ResponseCode"] = str(int(code))
-        headers["X-ServerApplication"] = SERVER_APPLICATION
-        headers["X-PendingPeriod"] = str(int(self.transport.pending_period * 1000))
-        headers["X-ExpirationInfo"] = str(int(EXPIRATION * 1000))
-        headers["Content-Type"] = "text/html; charset=utf-8" if code else CONTENT_TYPE
+        headers[_RESPONSE_CODE] = str(int(code))
+        headers[hdrs.CONTENT_TYPE] = "text/html; charset=utf-8" if code else CONTENT_TYPE
         context = self.context
         if context is not None:
             attributes = f"; path={self.request.rel_url.raw_path.rstrip('/')}; HttpOnly"
             if self.request.secure:
                 attributes += "; Secure"
-            headers.add("Set-Cookie", f"{CONTEXT_COOKIE}={context.cookie}{attributes}")
+            headers.add(hdrs.SET_COOKIE, f"{CONTEXT_COOKIE}={context.cookie}{attributes}")
             if self.kind is not Kind.Wait:
                 # A NotificationWait overlaps other requests: its answer would set an old sequence in the client.
-                headers.add("Set-Cookie", f"{SEQUENCE_COOKIE}={context.sequence}{attributes}")
+                headers.add(hdrs.SET_COOKIE, f"{SEQUENCE_COOKIE}={context.sequence}{attributes}")
         return headers
 
     def _additional_headers(self) -> dict[str, str]:
@@ -377,14 +394,14 @@ def _is_text(value: str) -> bool:
     return value.isascii() or not any("\ud800" <= character <= "\udfff" for character in value)
 
 
-def _client_address(request: web.Request) -> str:
+def _client_address(request: web.BaseRequest) -> str:
     return str(request.get(CLIENT_ADDRESS) or request.remote or "-")
 
 
-def _cookies(request: web.Request) -> dict[str, str]:
+def _cookies(request: web.BaseRequest) -> dict[str, str]:
     """The cookies of the request, verbatim; of several with one name the first, which has the longer path."""
     cookies: dict[str, str] = {}
-    for header in request.headers.getall("Cookie", ()):
+    for header in request.headers.getall(hdrs.COOKIE, ()):
         for cookie in header.split(";"):
             name, _, value = cookie.strip().partition("=")
             cookies.setdefault(name, value)

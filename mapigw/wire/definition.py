@@ -53,10 +53,19 @@ class Definition:
 
     def parse(self, data: bytes, *, exact: bool = True, **parameters: Any) -> Any:
         """Parse ``data``; with ``exact`` bytes left over are an error. Raises `WireError`."""
+        if self._flat is not None:
+            try:
+                value, end = self._flat.parse(data, 0)
+            except struct.error:
+                pass  # `parse_stream` names the field
+            else:
+                if exact and end != len(data):
+                    raise _left_over(data, end)
+                return value
         stream = io.BytesIO(data)
         value = self.parse_stream(stream, **parameters)
         if exact and stream.tell() != len(data):
-            raise WireError(f"{len(data) - stream.tell()} bytes left over", offset=stream.tell())
+            raise _left_over(data, stream.tell())
         return value
 
     def parse_stream(self, stream: io.BytesIO, **parameters: Any) -> Any:
@@ -94,3 +103,7 @@ class Definition:
         sink = _Sink()
         self._compiled.build_stream(value, sink, **parameters)
         return b"".join(sink.parts)
+
+
+def _left_over(data: bytes, end: int) -> WireError:
+    return WireError(f"{len(data) - end} bytes left over", offset=end)

@@ -40,7 +40,7 @@ class Flat:
                 return None
         if names:
             runs.append((struct.Struct(form), names, ""))
-        return cls(runs) if runs else None
+        return cls(runs)
 
     def parse(self, data: bytes, position: int) -> tuple[Container, int]:
         """The values and where they end. Raises `struct.error` when the data ends early."""

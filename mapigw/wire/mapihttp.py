@@ -116,10 +116,13 @@ PENDING = b"PENDING\r\n"
 DONE = b"DONE\r\n"
 
 
-def final_part(headers: Mapping[str, str], payload: bytes) -> bytes:
-    """The last part of an inner response stream: DONE, additional headers, a blank line and the payload."""
-    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-    return b"".join((DONE, lines.encode("latin-1"), b"\r\n", payload))
+def final_part(headers: Mapping[str, str], payload: bytes, *, before: bytes = b"") -> bytes:
+    """The last part of an inner response stream: DONE, additional headers, a blank line and the payload.
+
+    ``before`` are meta-tags that go out with it.
+    """
+    lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
+    return b"".join((before, DONE, lines.encode("latin-1"), b"\r\n", payload))
 
 
 @dataclass(frozen=True, slots=True)

@@ -151,6 +151,71 @@ async def test_a_change_by_the_command_line_is_heeded_by_the_running_server(
     assert await authenticator.authenticate("tom@bm.lan", "secret", HOME) is None
 
 
+async def test_a_success_is_recalled_by_the_text_that_carried_it_and_by_no_other(
+    authenticator: Authenticator, directory: Directory, verifications: list[bool]
+) -> None:
+    assert authenticator.recall("Basic dG9t") is None
+    for _ in range(2):
+        assert await authenticator.authenticate("thomas@bm.lan", "secret", HOME, text="Basic dG9t")
+    assert authenticator.recall("Basic dG9t") == await directory.by_address("tom@bm.lan")
+    assert len(verifications) == 1
+    assert authenticator.recall("Basic dG9T") is None
+    assert authenticator.recall("") is None
+
+
+async def test_a_failure_is_never_recalled(authenticator: Authenticator) -> None:
+    assert await authenticator.authenticate("tom@bm.lan", "secret", HOME, text="right")
+    for _ in range(2):
+        assert await authenticator.authenticate("tom@bm.lan", "wrong", HOME, text="wrong") is None
+    assert authenticator.recall("wrong") is None
+
+
+@pytest.mark.parametrize(
+    "change", ["new password", "same password", "disabled", "removed", "no alias", "other's alias"]
+)
+async def test_nothing_is_recalled_after_a_change(
+    authenticator: Authenticator, directory: Directory, change: str
+) -> None:
+    for _ in range(2):
+        assert await authenticator.authenticate("thomas@bm.lan", "secret", HOME, text="t")
+    assert authenticator.recall("t")
+    match change:
+        case "new password":
+            await directory.set_password("tom@bm.lan", "changed")
+        case "same password":
+            await directory.set_password("tom@bm.lan", "secret")
+        case "disabled":
+            await directory.set_enabled("tom@bm.lan", False)
+        case "removed":
+            await directory.remove("tom@bm.lan")
+        case "no alias" | "other's alias":
+            await directory.remove_alias("tom@bm.lan", "thomas@bm.lan")
+    if change == "other's alias":
+        await directory.add_alias("anna@bm.lan", "thomas@bm.lan")
+    await directory.users()  # it has been read anew
+    assert authenticator.recall("t") is None
+
+
+async def test_nothing_is_recalled_from_an_outdated_directory(authenticator: Authenticator, database: Database) -> None:
+    for _ in range(2):
+        assert await authenticator.authenticate("tom@bm.lan", "secret", HOME, text="t")
+    other_database = await Database.open(database.data)
+    try:
+        await Directory(other_database, passwords=Passwords(FAST)).set_enabled("tom@bm.lan", False)
+    finally:
+        await other_database.close()
+    assert authenticator.recall("t") is None
+
+
+async def test_nothing_is_recalled_longer_than_it_is_remembered(authenticator: Authenticator, world: World) -> None:
+    for _ in range(2):
+        assert await authenticator.authenticate("tom@bm.lan", "secret", HOME, text="t")
+    world.now += REMEMBERED_SECONDS - 1
+    assert authenticator.recall("t")
+    world.now += 1
+    assert authenticator.recall("t") is None
+
+
 @pytest.mark.parametrize("prepare", ["wrong password", "unknown address", "disabled", "not an address"])
 async def test_every_refusal_costs_one_verification_and_the_same_pauses(
     authenticator: Authenticator, directory: Directory, verifications: list[bool], world: World, prepare: str
@@ -276,10 +341,13 @@ async def test_what_is_remembered_is_bounded_and_holds_no_password(
     authenticator: Authenticator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(authentication, "REMEMBERED_LIMIT", 1)
-    await authenticator.authenticate("tom@bm.lan", "secret", HOME)
-    await authenticator.authenticate("anna@bm.lan", "hidden", HOME)
+    for _ in range(2):
+        await authenticator.authenticate("tom@bm.lan", "secret", HOME, text="tom:secret")
+    for _ in range(2):
+        await authenticator.authenticate("anna@bm.lan", "hidden", HOME, text="anna:hidden")
     assert list(authenticator._remembered) == ["anna@bm.lan"]
-    assert "hidden" not in repr(authenticator._remembered)
+    assert len(authenticator._recalled) == 1
+    assert "hidden" not in repr(authenticator._remembered) + repr(authenticator._recalled)
 
 
 async def test_the_digest_depends_on_the_process_and_on_where_the_address_ends(

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestClient, TestServer
+from aiohttp.test_utils import RawTestServer, TestClient
 
 from mapigw.directory.authentication import Authenticator
 from mapigw.directory.model import User
@@ -16,11 +16,14 @@ from mapigw.server.event_log import EventLog
 from mapigw.server.request_keys import CLIENT_ADDRESS, USER
 
 TOM = User(1, 1, UUID(int=1), "tom@bm.lan", "Tom", "/o=x/cn=tom", "bm.lan", ("t@bm.lan",), True, False)
-Client = TestClient[web.Request, web.Application]
+Client = TestClient[web.BaseRequest, None]
 
 
 class OnlyTom:
-    async def authenticate(self, address: str, password: str, client_address: str) -> User | None:
+    def recall(self, text: str) -> User | None:
+        return None
+
+    async def authenticate(self, address: str, password: str, client_address: str, *, text: str = "") -> User | None:
         assert client_address == "127.0.0.1"
         return TOM if (address, password) == ("tom@bm.lan", "sécret:€") else None
 
@@ -32,15 +35,15 @@ def authorization(text: str, encoding: str = "utf-8") -> dict[str, str]:
 LOGIN = authorization("tom@bm.lan:sécret:€")
 
 
-async def who(request: web.Request) -> web.StreamResponse:
+async def who(request: web.BaseRequest) -> web.StreamResponse:
     return web.Response(text=f"{request[USER].address} {request[CLIENT_ADDRESS]} {len(await request.read())}")
 
 
-async def broken(request: web.Request) -> web.StreamResponse:
+async def broken(request: web.BaseRequest) -> web.StreamResponse:
     raise RuntimeError("the secret of the implementation")
 
 
-async def broken_midway(request: web.Request) -> web.StreamResponse:
+async def broken_midway(request: web.BaseRequest) -> web.StreamResponse:
     response = web.StreamResponse()
     response.enable_chunked_encoding()
     await response.prepare(request)
@@ -66,7 +69,9 @@ async def client() -> AsyncIterator[Client]:
         EventLog(None),
         request_body_limit=100_000,
     )
-    async with TestClient(TestServer(application.web)) as client:
+    server = RawTestServer(application.handle)
+    await server.start_server(request_factory=application.make_request)
+    async with TestClient[web.BaseRequest, None](server) as client:
         yield client
 
 
@@ -130,6 +135,22 @@ async def test_a_defect_after_the_answer_began_ends_the_connection(client: Clien
 async def test_a_body_beyond_the_limit(client: Client) -> None:
     async with client.post("/mapi/emsmdb", headers=LOGIN, data=bytes(100_001)) as response:
         assert response.status == 413
+
+
+async def test_who_waits_for_it_is_told_to_send_the_body(client: Client) -> None:
+    async with client.post("/mapi/emsmdb", headers=LOGIN, data=b"12345", expect100=True) as response:
+        assert (response.status, await response.text()) == (200, "tom@bm.lan 127.0.0.1 5")
+    async with client.post("/mapi/emsmdb", headers={**LOGIN, "Expect": "miracles"}, data=b"12345") as response:
+        assert response.status == 417
+
+
+@pytest.mark.parametrize(
+    ("path", "size", "status"), [("/", 0, 200), ("/none", 0, 404), ("/broken", 0, 500), ("/mapi/emsmdb", 100_001, 413)]
+)
+async def test_no_answer_tells_what_the_server_is_made_of(client: Client, path: str, size: int, status: int) -> None:
+    method = "POST" if size else "GET"
+    async with client.request(method, path, headers=LOGIN, data=bytes(size)) as response:
+        assert (response.status, response.headers["Server"]) == (status, "mapigw")
 
 
 REQUEST = """<?xml version="1.0"?>

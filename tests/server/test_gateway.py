@@ -167,10 +167,12 @@ def test_the_login_dance_and_its_lines_in_the_access_log(server: Server) -> None
     ]
     assert lines[0]
     assert (lines[0]["sent"], lines[0]["referer"], lines[0]["agent"]) == (str(len(body)), "-", agent)
+    events = server.data / "log" / "events.jsonl"
+    until(lambda: events.read_text().endswith("\n"), seconds=1)  # the files are flushed one by one
     everything = "".join(path.read_text() for path in (server.data / "log").iterdir())
     assert "wrong" not in everything
     assert "secret" not in everything
-    [event] = [json.loads(line) for line in (server.data / "log" / "events.jsonl").read_text().splitlines()]
+    [event] = [json.loads(line) for line in events.read_text().splitlines()]
     assert (event["event"], event["client"], event["path"]) == ("refused", "127.0.0.1", "/Mapi/Emsmdb")
 
 

@@ -546,6 +546,7 @@ async def test_a_slow_answer_is_announced_and_kept_alive(server: Server, endpoin
     endpoint.answers["Execute"] = slow
     response = await server.post("Execute", cookies=await server.connect())
     body = split_response(await response.read())
+    assert response.headers["Server"] == "mapigw"
     assert body.meta_tags[0] == "PROCESSING"
     assert body.meta_tags.count("PENDING") in (2, 3)
     assert body.meta_tags[-1] == "DONE"
