@@ -165,11 +165,14 @@ class Downloader:
 
 
 def replay(url: str, head: bytes, requests: list[bytes]) -> float:
-    """Seconds for the same requests against the server that only hands out stored answers."""
+    """Seconds for the same requests against the server that only hands out stored answers, read as a download is."""
     connection = Connection(url)
+    bodies: list[bytes] = []
     started = time.perf_counter()
     for request in requests:
-        connection.post(head, request)
+        body = connection.post(head, request)
+        bodies.append(body)
+        _last_get_buffer(_rop_buffer(body)[0])
     seconds = time.perf_counter() - started
     connection.close()
     return seconds

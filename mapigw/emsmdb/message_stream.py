@@ -16,11 +16,14 @@ from mapigw.mailbox.messages import message_flags
 from mapigw.store.blobs import DIGEST_SIZE, FolderBlobStore
 from mapigw.store.messages import SyncRow
 from mapigw.wire import tags
-from mapigw.wire.fasttransfer import Marker
+from mapigw.wire.fasttransfer import NAMED_MINIMUM, Marker
 from mapigw.wire.fasttransfer_strings import recode_strings
+from mapigw.wire.properties import PropertyType
 
+UNCOPIED: Final = 2048  # larger values are handed on where they are, not copied with their neighbours
 LARGE_BLOB: Final = 1 << 18  # larger values are read from the blob store as they go out
 
+_COUNTED: Final = frozenset({PropertyType.STRING, PropertyType.BINARY})
 _BODY: Final = tags.PidTagBody >> 16
 _RICH_BODIES: Final = frozenset({tags.PidTagHtml >> 16, tags.PidTagRtfCompressed >> 16})
 _RECIPIENTS: Final = tags.PidTagMessageRecipients >> 16
@@ -144,21 +147,27 @@ class MessageStream:
             # A message that has only a plain body shows empty in Outlook when it is left out as asked.
             if _BODY in left_out and _RICH_BODIES.isdisjoint(ids):
                 left_out = left_out - {_BODY}
-        breaks = [number for number, size in enumerate(fields[3::4].tolist()) if size]
+        breaks = {number for number, size in enumerate(fields[3::4].tolist()) if size}
+        breaks.update(number for number, size in enumerate(fields[2::4].tolist()) if size > UNCOPIED)
         if not left_out.isdisjoint(ids):
-            breaks += [number for number, property_id in enumerate(ids) if property_id in left_out]
-            breaks = sorted(set(breaks))
+            breaks.update(number for number, property_id in enumerate(ids) if property_id in left_out)
         pieces: list[Piece] = []
         start = 0
-        for number in breaks:
-            _tag, offset, length, real_length = fields[4 * number : 4 * number + 4]
+        for number in sorted(breaks):
+            tag, offset, length, real_length = fields[4 * number : 4 * number + 4]
             end = offset + length
             if ids[number] in left_out:
                 if offset > start:
                     pieces.append(data[start:offset])
-            else:
+            elif real_length:
                 pieces.append(data[start : end - DIGEST_SIZE])
                 pieces.append(self._blob(data[end - DIGEST_SIZE : end], real_length))
+            elif tag < NAMED_MINIMUM and tag & 0xFFFF in _COUNTED:
+                value = offset + 8  # behind tag and length
+                pieces.append(data[start:value])
+                pieces.append(memoryview(data)[value:end])
+            else:
+                continue
             start = end
         if start < len(data):
             pieces.append(data[start:])

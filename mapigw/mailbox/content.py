@@ -4,7 +4,8 @@ The store is the wire: a download of the message is mostly copying these bytes (
 
 ``properties``
     The message's own propList: Unicode, named properties inline under the mailbox's ids. A value over 8 KiB is out of
-    line: its 4-byte length stays, and 32 bytes of BLAKE2b digest stand in its place.
+    line: its 4-byte length stays, and 32 bytes of BLAKE2b digest stand in its place. The one body that every download
+    takes along (`sent_body`) stays inline up to 64 KiB: a file to open for each message would be its dearest part.
 ``properties_index``
     16 bytes a property: tag, offset and length of the whole propValue in ``properties`` (placeholder included), and the
     real length of a value that is out of line (else 0).
@@ -43,6 +44,7 @@ from mapigw.wire.properties import (
 )
 
 INLINE_LIMIT: Final = 8192
+SENT_BODY_INLINE_LIMIT: Final = 65536
 INDEX_RECORD: Final = struct.Struct("<IIII")
 BLOB_RECORD: Final = struct.Struct("<II")
 _U32: Final = struct.Struct("<I")
@@ -89,7 +91,9 @@ def names_of(message: Message) -> Iterator[PropertyName]:
 def encode(message: Message, ids: Mapping[PropertyName, int]) -> Content:
     """Encode a message; ``ids`` maps every name of `names_of` to the mailbox's property id."""
     encoder = _Encoder(ids)
+    encoder.sent_body = sent_body(message.properties)
     properties, properties_index = encoder.indexed(message.properties)
+    encoder.sent_body = None  # that of an embedded message is an attachment like others
     children, children_index = encoder.children(message)
     return Content(
         properties,
@@ -99,6 +103,13 @@ def encode(message: Message, ids: Mapping[PropertyName, int]) -> Content:
         len(properties) + len(children) + encoder.saved,
         encoder.blobs,
         encoder.uses,
+    )
+
+
+def sent_body(properties: Mapping[Any, Any]) -> int | None:
+    """The body form that goes out in a synchronization, whose client leaves the plain one out if there is another."""
+    return next(
+        (tag for tag in (tags.PidTagHtml, tags.PidTagRtfCompressed, tags.PidTagBody) if tag in properties), None
     )
 
 
@@ -117,6 +128,7 @@ class _Encoder:
         self._ids = ids
         self._inline_limit = inline_limit
         self.names: Mapping[int, PropertyName] = {}
+        self.sent_body: int | None = None
         self.blobs: dict[bytes, bytes] = {}
         self.uses: list[tuple[bytes, int]] = []
         self.saved = 0  # bytes that placeholders are shorter than their values
@@ -149,7 +161,8 @@ class _Encoder:
             tag = key
             name = self.names[tag >> 16] if tag >= NAMED_MINIMUM else None
         kind = tag & 0xFFFF
-        if kind in _VARIABLE and len(value) * (2 if kind == PropertyType.STRING else 1) > self._inline_limit:
+        limit = SENT_BODY_INLINE_LIMIT if tag == self.sent_body else self._inline_limit
+        if kind in _VARIABLE and len(value) * (2 if kind == PropertyType.STRING else 1) > limit:
             raw = build_value(kind, value)
             digest = digest_of(raw)
             self.blobs[digest] = raw

@@ -24,6 +24,7 @@ FILE = "mapigw.sqlite"
 READERS = 4
 BUSY_TIMEOUT = 60.0  # seconds to wait for another process's transaction
 _PRAGMAS = (
+    "PRAGMA page_size=8192",  # of a new file
     "PRAGMA journal_mode=WAL",
     "PRAGMA synchronous=FULL",
     "PRAGMA foreign_keys=ON",

@@ -322,14 +322,16 @@ async def test_a_large_value_asked_for_a_thousand_times(client: Client, own_mail
 async def test_a_value_that_is_lost_is_an_error_in_its_cell(
     client: Client, own_mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Never an empty body, and the other properties are read."""
-    index = await open_message(client, own_mailbox, {tags.PidTagHtml: b"h" * 20_000, tags.PidTagSubject: "s"})
+    """Never an empty value, and the other properties are read."""
+    index = await open_message(
+        client, own_mailbox, {tags.PidTagTransportMessageHeaders: "h" * 10_000, tags.PidTagSubject: "s"}
+    )
 
     async def lost(self: Mailbox, digest: bytes, *rest: Any) -> bytes:
         raise MissingBlobError(digest)
 
     monkeypatch.setattr(Mailbox, "read_blob", lost)
-    row = await specific(client, index, tags.PidTagHtml, tags.PidTagSubject)
+    row = await specific(client, index, tags.PidTagTransportMessageHeaders, tags.PidTagSubject)
     assert row == [ErrorCode.StorageReadFault, "s"]
     assert "cannot be read" in caplog.text
 

@@ -289,7 +289,7 @@ async def test_what_is_no_stream_is_not_read(client: Client, name: str) -> None:
 async def test_a_lost_blob_is_an_error_and_never_an_empty_value(
     client: Client, own_mailbox: Mailbox, tmp_path: Path
 ) -> None:
-    item = Message({tags.PidTagBody: "text" * 5000})
+    item = Message({tags.PidTagBody: "text" * 20_000})
     message = await open_message(client, own_mailbox, item)
     await open_stream(client, message, tags.PidTagBody)
     for path in (tmp_path / "data").rglob("*"):

@@ -214,7 +214,7 @@ async def test_large_values_arrive_whole_whatever_the_buffer(mailbox: Mailbox, s
 async def test_an_unreadable_message_never_ends_the_stream(mailbox: Mailbox, caplog: pytest.LogCaptureFixture) -> None:
     """Symptom: the folder stops synchronizing."""
     inbox = await mailbox.special_folder("inbox")
-    damaged = message("damaged", PidTagHtml=b"<p>" * 5000)
+    damaged = message("damaged", PidTagHtml=b"<p>" * 50_000)
     ids = await mailbox.append(
         inbox.folder_id, [NewMessage(message("before")), NewMessage(damaged), NewMessage(message("x"))]
     )

@@ -68,7 +68,7 @@ async def test_a_new_mailbox_has_every_special_folder_once(mailbox: Mailbox) -> 
 async def test_what_was_written_is_kept(mailbox: Mailbox) -> None:
     inbox = await mailbox.special_folder("inbox")
     name = PropertyName(COMMON, lid=0x8580)
-    long_body = "ä" * 9000
+    long_body = "ä" * 40_000
     written = message()
     written.properties[tags.PidTagBody] = long_body
     written.properties[NamedTag(name, PropertyType.STRING)] = "named"
@@ -103,7 +103,7 @@ async def test_what_was_written_is_kept(mailbox: Mailbox) -> None:
     assert len(second.embedded.recipients) == 2
     inner_data = second.embedded.attachments[0].properties[tags.PidTagAttachDataBinary]
     assert await mailbox.read_blob(inner_data.digest) == b"y" * 10000
-    assert row.size > 20000 + 10000 + 18000
+    assert row.size > 20000 + 10000 + 80000
 
 
 async def test_message_ids_stay_together_however_messages_arrive(mailbox: Mailbox) -> None:
@@ -246,3 +246,24 @@ async def test_a_new_block_of_message_ids_never_overlaps(database: Database, mai
         assert not taken & ids
         assert change_number not in taken | ids
         taken |= ids | {change_number}
+
+
+@pytest.mark.parametrize(
+    ("size", "bodies", "out_of_line"),
+    [
+        (20_000, ("PidTagHtml", "PidTagBody"), {"PidTagBody"}),
+        (20_000, ("PidTagBody",), set()),
+        (70_000, ("PidTagHtml", "PidTagBody"), {"PidTagHtml", "PidTagBody"}),
+    ],
+)
+async def test_the_body_that_is_sent_needs_no_file(
+    mailbox: Mailbox, size: int, bodies: tuple[str, ...], out_of_line: set[str]
+) -> None:
+    inbox = await mailbox.special_folder("inbox")
+    values = {name: "b" * size if name == "PidTagBody" else b"h" * size for name in bodies}
+    item = Message({getattr(tags, name): value for name, value in values.items()})
+    (message_id,) = await mailbox.append(inbox.folder_id, [NewMessage(item)])
+    row = await mailbox.message(message_id)
+    assert row is not None
+    found = decode_properties(row.properties, row.properties_index)
+    assert {name for name in bodies if isinstance(found[getattr(tags, name)], BlobValue)} == out_of_line

@@ -36,7 +36,7 @@ async def main():
     while True:
         items = []
         for _ in range(3):
-            html = (f"<p>{number}</p>" * 2000).encode()
+            html = (f"<p>{number}</p>" * 10_000).encode()
             items.append(NewMessage(Message({tags.PidTagSubject: str(number), tags.PidTagHtml: html}), mime=html))
             number += 1
         ids = await mailbox.append(inbox.folder_id, items)
@@ -67,7 +67,7 @@ async def test_every_acknowledged_message_survives_kill_9(tmp_path: Path, seed: 
         assert properties[tags.PidTagSubject] == str(position)
         html = properties[tags.PidTagHtml]
         assert isinstance(html, BlobValue)
-        assert await mailbox.read_blob(html.digest) == (f"<p>{position}</p>" * 2000).encode()
+        assert await mailbox.read_blob(html.digest) == (f"<p>{position}</p>" * 10_000).encode()
     inbox = await mailbox.special_folder("inbox")
     assert inbox.content_count == len(await mailbox.message_ids(inbox.folder_id, associated=False)) >= len(ids)
     async with database.read() as connection:
