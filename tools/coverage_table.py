@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # What a server answers with besides responses, and what it refuses to everybody by design.
 _SERVERS_OWN = "sent by the server"
 _REFUSED = {
+    "GetTemplateInfo": "error only: there are no templates yet",
     "ModProps": "error only: the address book is read-only",
     "ModLinkAtt": "error only: the address book is read-only",
 }
