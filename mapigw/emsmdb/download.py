@@ -10,7 +10,7 @@ from mapigw.emsmdb.objects import Logon, ServerObject
 from mapigw.wire.fasttransfer_stream import StreamCutter
 
 BLOB_CHUNK: Final = 1 << 20
-READ_AHEAD: Final = 1 << 20
+READ_AHEAD: Final = 1 << 19
 
 
 @dataclass(frozen=True, slots=True)

@@ -189,7 +189,8 @@ class EmsmdbSession:
         finally:
             record.milliseconds = (time.perf_counter() - started) * 1000
             if self.endpoint.observe is not None:
-                self.endpoint.observe(record)
+                # After the answer has gone out, as a rule: nobody waits for the log.
+                asyncio.get_running_loop().call_soon(self.endpoint.observe, record)
 
     async def _executed(self, body: bytes, record: ExecuteRecord) -> bytes:
         request = EXECUTE_REQUEST.parse(body)

@@ -50,9 +50,9 @@ from mapigw.wire.xid import Xid
 log = logging.getLogger("mapigw.sync")
 
 STATE_LIMIT: Final = 1 << 24  # bytes of one ICS state property that a client may upload
-BATCH_MESSAGES: Final = 200
+BATCH_MESSAGES: Final = 300
 LOCAL_IDS_MAXIMUM: Final = 1 << 20  # of one request; Outlook asks for 65,536
-BATCH_BYTES: Final = 1 << 21
+BATCH_BYTES: Final = 3 << 20
 
 
 class SynchronizationType(IntEnum):

@@ -192,6 +192,7 @@ async def test_execute(endpoint: EmsmdbEndpoint, records: list[ExecuteRecord]) -
     (payload,) = split_payloads(response.rop_buffer)
     answered = parse_responses(payload)
     assert [item.return_value for item in answered.responses] == [ErrorCode.NotImplemented]
+    await asyncio.sleep(0)  # the log comes after the answer
     (record,) = records
     assert record.user == "tom@bm.lan"
     assert record.rops == [("Release", 0), ("GetStoreState", ErrorCode.NotImplemented)]
@@ -228,6 +229,7 @@ async def test_an_execute_that_fails_as_a_whole(
     session = await connected(endpoint)
     body = await session.request("Execute", execute_request(**fields))
     assert body == code.to_bytes(4, "little") + bytes(4)
+    await asyncio.sleep(0)
     assert records[0].error
     assert status(await session.request("Execute", execute_request())) == 0
 
@@ -244,6 +246,7 @@ async def test_a_malformed_execute_body_is_for_the_transport(
     for body in (b"", execute_request()[:-1], execute_request() + b"\0", b"\0\0\0\0\xff\xff\xff\xff"):
         with pytest.raises(WireError):
             await session.request("Execute", body)
+    await asyncio.sleep(0)
     assert [bool(record.error) for record in records] == [True] * 4
 
 
