@@ -98,7 +98,7 @@ class MessageStream:
             pieces.append(ATTACHMENTS_FOLLOW)
             pieces += self._children(row.children, attachments_offset, len(row.children), blobs)
         if options.code_page is not None:
-            pieces = _recoded(pieces, options.code_page, self._blobs)
+            return _recoded(pieces, options.code_page, self._blobs)
         return pieces
 
     def _header(self, row: SyncRow) -> bytes:
@@ -147,13 +147,15 @@ class MessageStream:
             # A message that has only a plain body shows empty in Outlook when it is left out as asked.
             if _BODY in left_out and _RICH_BODIES.isdisjoint(ids):
                 left_out = left_out - {_BODY}
-        breaks = {number for number, size in enumerate(fields[3::4].tolist()) if size}
-        breaks.update(number for number, size in enumerate(fields[2::4].tolist()) if size > UNCOPIED)
-        if not left_out.isdisjoint(ids):
-            breaks.update(number for number, property_id in enumerate(ids) if property_id in left_out)
+        lengths, real_lengths = fields[2::4].tolist(), fields[3::4].tolist()
+        breaks = [
+            number
+            for number, property_id in enumerate(ids)
+            if real_lengths[number] or lengths[number] > UNCOPIED or property_id in left_out
+        ]
         pieces: list[Piece] = []
         start = 0
-        for number in sorted(breaks):
+        for number in breaks:
             tag, offset, length, real_length = fields[4 * number : 4 * number + 4]
             end = offset + length
             if ids[number] in left_out:
