@@ -47,7 +47,12 @@ class Database:
         path = data / FILE
         # Each call on a connection is a trip to its thread: a reader makes none for transactions it has no use for.
         self._reader = _engine(
-            path, READERS, isolation_level="AUTOCOMMIT", skip_autocommit_rollback=True, pool_reset_on_return=None
+            path,
+            READERS,
+            isolation_level="AUTOCOMMIT",
+            skip_autocommit_rollback=True,
+            pool_reset_on_return=None,
+            pool_use_lifo=True,  # the connection whose caches are warm
         )
         self._writer = _engine(path, 1)
 
