@@ -15,7 +15,7 @@ PtypString8           bytes without the NUL, in the code page of whoever sent it
 PtypTime              int: FILETIME, 100 ns since 1601-01-01 UTC
 PtypGuid              uuid.UUID
 PtypServerId, PtypBinary, PtypObject   bytes
-PtypRestriction       one of the Restriction classes of restrictions.py
+PtypRestriction       one of the Restriction classes of restrictions.py, which declares both types
 PtypRuleAction        list of restrictions.ActionBlock
 PtypMultiple…         list of the single values
 PtypNull              None
@@ -140,15 +140,6 @@ def _pull_binary(cursor: Cursor, wide: bool) -> bytes:
     return cursor.take(cursor.uint32() if wide else cursor.uint16())
 
 
-def _pull_extended(kind: str) -> Callable[[Cursor, bool], Any]:
-    def pull(cursor: Cursor, wide: bool) -> Any:
-        from mapigw.wire import restrictions  # values nest in restrictions and restrictions in values
-
-        return getattr(restrictions, kind)(cursor, wide)
-
-    return pull
-
-
 _PULL: Final[dict[int, Callable[[Cursor, bool], Any]]] = {
     PropertyType.NULL: lambda cursor, wide: None,
     PropertyType.INTEGER16: lambda cursor, wide: cursor.int16(),
@@ -167,8 +158,6 @@ _PULL: Final[dict[int, Callable[[Cursor, bool], Any]]] = {
     PropertyType.GUID: lambda cursor, wide: cursor.guid(),
     PropertyType.SERVER_ID: _pull_binary,
     PropertyType.BINARY: _pull_binary,
-    PropertyType.RESTRICTION: _pull_extended("pull_restriction"),
-    PropertyType.RULE_ACTION: _pull_extended("pull_rule_actions"),
 }
 
 
@@ -224,15 +213,6 @@ def _push_string8(out: bytearray, value: Any, wide: bool) -> None:
     out += value + b"\0"
 
 
-def _push_extended(kind: str) -> Callable[[bytearray, Any, bool], None]:
-    def push(out: bytearray, value: Any, wide: bool) -> None:
-        from mapigw.wire import restrictions  # values nest in restrictions and restrictions in values
-
-        getattr(restrictions, kind)(out, value, wide)
-
-    return push
-
-
 _PUSH: Final[dict[int, Callable[[bytearray, Any, bool], None]]] = {
     PropertyType.NULL: lambda out, value, wide: None,
     PropertyType.INTEGER16: _integer(2),
@@ -251,8 +231,6 @@ _PUSH: Final[dict[int, Callable[[bytearray, Any, bool], None]]] = {
     PropertyType.GUID: lambda out, value, wide: out.extend(value.bytes_le),
     PropertyType.SERVER_ID: _push_binary,
     PropertyType.BINARY: _push_binary,
-    PropertyType.RESTRICTION: _push_extended("push_restriction"),
-    PropertyType.RULE_ACTION: _push_extended("push_rule_actions"),
 }
 
 
@@ -267,3 +245,11 @@ def push_value(out: bytearray, type_code: int, value: Any, *, wide: bool = False
             push(out, item, wide)
     else:
         _PUSH[type_code](out, value, wide)
+
+
+def declare_type(
+    type_code: PropertyType, pull: Callable[[Cursor, bool], Any], push: Callable[[bytearray, Any, bool], None]
+) -> None:
+    """Add the values of a type that is declared elsewhere: restrictions and rule actions, whose parts are values."""
+    _PULL[type_code] = pull
+    _PUSH[type_code] = push

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from mapigw.wire.cursor import Cursor
 from mapigw.wire.primitives import ObjectId, Pulled
+from mapigw.wire.properties import PropertyType, declare_type
 from mapigw.wire.rows import TaggedValue, pull_tagged_value, push_tagged_value
 
 MAXIMUM_DEPTH: Final = 128
@@ -381,3 +382,7 @@ def push_rule_actions(out: bytearray, value: list[ActionBlock], wide: bool = Fal
         _push_action_data(block, action.action_type, action.action_data, wide)
         out += len(block).to_bytes(width, "little")
         out += block
+
+
+declare_type(PropertyType.RESTRICTION, pull_restriction, push_restriction)
+declare_type(PropertyType.RULE_ACTION, pull_rule_actions, push_rule_actions)
