@@ -12,7 +12,6 @@ from typing import Final
 
 UTF8_CODE_PAGE: Final = 65001
 ASCII_CODE_PAGE: Final = 20127
-WESTERN_CODE_PAGE: Final = 1252
 
 
 @dataclass(frozen=True, slots=True)

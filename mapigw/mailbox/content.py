@@ -19,6 +19,7 @@ The store is the wire: a download of the message is mostly copying these bytes (
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Final
 
 from mapigw.store.blobs import DIGEST_SIZE, digest_of
@@ -91,9 +92,7 @@ def names_of(message: Message) -> Iterator[PropertyName]:
 def encode(message: Message, ids: Mapping[PropertyName, int]) -> Content:
     """Encode a message; ``ids`` maps every name of `names_of` to the mailbox's property id."""
     encoder = _Encoder(ids)
-    encoder.sent_body = sent_body(message.properties)
-    properties, properties_index = encoder.indexed(message.properties)
-    encoder.sent_body = None  # that of an embedded message is an attachment like others
+    properties, properties_index = encoder.indexed(message.properties, sent_body(message.properties))
     children, children_index = encoder.children(message)
     return Content(
         properties,
@@ -118,27 +117,32 @@ def encode_properties(properties: Mapping[int, Any], names: Mapping[int, Propert
 
     Named properties are keyed by the mailbox's tags; ``names`` gives the names of their ids.
     """
-    encoder = _Encoder({}, inline_limit=0xFFFFFFFF)
-    encoder.names = names
-    return encoder.indexed(properties)
+    return _Encoder({}, names, inline_limit=0xFFFFFFFF).indexed(properties)
 
 
 class _Encoder:
-    def __init__(self, ids: Mapping[PropertyName, int], inline_limit: int = INLINE_LIMIT) -> None:
+    def __init__(
+        self,
+        ids: Mapping[PropertyName, int],
+        names: Mapping[int, PropertyName] = MappingProxyType({}),
+        *,
+        inline_limit: int = INLINE_LIMIT,
+    ) -> None:
         self._ids = ids
+        self._names = names
         self._inline_limit = inline_limit
-        self.names: Mapping[int, PropertyName] = {}
-        self.sent_body: int | None = None
         self.blobs: dict[bytes, bytes] = {}
         self.uses: list[tuple[bytes, int]] = []
         self.saved = 0  # bytes that placeholders are shorter than their values
 
-    def indexed(self, properties: Mapping[Any, Any]) -> tuple[bytes, bytes]:
+    def indexed(self, properties: Mapping[Any, Any], sent: int | None = None) -> tuple[bytes, bytes]:
+        """A list with its index; ``sent`` is the tag that `sent_body` named, which may be larger than others inline."""
         out = bytearray()
         index = bytearray()
         for key, value in properties.items():
             start = len(out)
-            tag, real_length = self._push(out, key, value)
+            limit = SENT_BODY_INLINE_LIMIT if key == sent else self._inline_limit
+            tag, real_length = self._push(out, key, value, limit)
             index += INDEX_RECORD.pack(tag, start, len(out) - start, real_length)
         return bytes(out), bytes(index)
 
@@ -152,16 +156,15 @@ class _Encoder:
             self._attachment(out, placeholders, number, attachment)
         return bytes(out), _U32.pack(attachments_offset) + bytes(placeholders)
 
-    def _push(self, out: bytearray, key: PropertyKey, value: Any) -> tuple[int, int]:
+    def _push(self, out: bytearray, key: PropertyKey, value: Any, limit: int) -> tuple[int, int]:
         """Append a propValue; returns its tag and, where the value went out of line, the value's real length."""
         if isinstance(key, NamedTag):
             name: PropertyName | None = key.property_name
             tag = property_tag(self._ids[key.property_name], key.type)
         else:
             tag = key
-            name = self.names[tag >> 16] if tag >= NAMED_MINIMUM else None
+            name = self._names[tag >> 16] if tag >= NAMED_MINIMUM else None
         kind = tag & 0xFFFF
-        limit = SENT_BODY_INLINE_LIMIT if tag == self.sent_body else self._inline_limit
         if kind in _VARIABLE and len(value) * (2 if kind == PropertyType.STRING else 1) > limit:
             raw = build_value(kind, value)
             digest = digest_of(raw)
@@ -176,7 +179,7 @@ class _Encoder:
 
     def _child_properties(self, out: bytearray, placeholders: bytearray, properties: Properties) -> None:
         for key, value in properties.items():
-            _tag, real_length = self._push(out, key, value)
+            _tag, real_length = self._push(out, key, value, self._inline_limit)
             if real_length:
                 placeholders += BLOB_RECORD.pack(len(out) - DIGEST_SIZE, real_length)
 

@@ -123,7 +123,7 @@ def row_of(
 
 
 def message_flags(row: Any) -> int:
-    """PidTagMessageFlags of a message or summary row (MS-OXCMSG 2.2.1.6)."""
+    """PidTagMessageFlags of a message's row (MS-OXCMSG 2.2.1.6)."""
     flags: int = row.message_flags
     if row.is_read:
         flags |= MESSAGE_FLAG_READ

@@ -1,8 +1,8 @@
 """What a client has to be told of a folder or of the hierarchy, given the state it holds (MS-OXCFXICS 3.2.5.3).
 
 The state is in counters of the mailbox's own replica. Changes are found by change number: what the state covers as a
-prefix, 1 to n, is never looked at again; whatever else the state holds is taken out by set difference, so that any
-state gives a correct result.
+prefix, 1 to n, is never looked at again; whatever else the state holds is taken out by set difference. Deleted messages
+come from the tombstones above n, deleted folders from the difference with those that exist.
 """
 
 from dataclasses import dataclass, field
@@ -22,11 +22,6 @@ class SyncState:
     cnset_seen: CounterSet = field(default_factory=CounterSet)
     cnset_seen_fai: CounterSet = field(default_factory=CounterSet)
     cnset_read: CounterSet = field(default_factory=CounterSet)
-
-    def copy(self) -> "SyncState":
-        return SyncState(
-            self.idset_given.copy(), self.cnset_seen.copy(), self.cnset_seen_fai.copy(), self.cnset_read.copy()
-        )
 
 
 @dataclass(slots=True)

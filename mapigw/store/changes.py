@@ -87,12 +87,6 @@ async def select_deleted_messages(
     return [Deletion._make(row) for row in await connection.execute(statement)]
 
 
-async def select_message_ids(connection: AsyncConnection, mailbox_id: int, folder_id: int) -> set[int]:
-    """Every message of the folder: only for a client whose state cannot be expressed as a prefix."""
-    statement = select(message.c.message_id).where(message.c.mailbox_id == mailbox_id, message.c.folder_id == folder_id)
-    return set((await connection.execute(statement)).scalars())
-
-
 async def hierarchy_change_number(connection: AsyncConnection, mailbox_id: int) -> int:
     """The highest change number of any folder or folder tombstone of the mailbox."""
     changed = select(func.max(folder.c.change_number)).where(folder.c.mailbox_id == mailbox_id)

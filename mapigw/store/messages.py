@@ -135,27 +135,6 @@ async def select_for_sync(
     return [found[message_id] for message_id in message_ids if message_id in found]
 
 
-class SummaryRow(NamedTuple):
-    """What a contents table shows without opening messages."""
-
-    message_id: int
-    change_number: int
-    is_associated: bool
-    message_flags: int
-    is_read: bool
-    size: int
-    modified: int
-    sort_time: int
-    message_class: str
-    normalized_subject: str
-    sender_name: str
-    importance: int
-    has_attachments: bool
-
-
-_SUMMARY = tuple(message.c[name] for name in SummaryRow._fields)
-
-
 async def select_ids(connection: AsyncConnection, mailbox_id: int, folder_id: int, *, associated: bool) -> list[int]:
     """Ids of the folder's normal or FAI messages, newest first: the default order of a contents table."""
     statement = (
