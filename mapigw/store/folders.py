@@ -3,7 +3,7 @@
 from dataclasses import dataclass, fields
 from typing import Any, Self
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import Select, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mapigw.store.schema import folder
@@ -33,6 +33,7 @@ class Folder:
     deleted_count: int
     content_change_number: int
     local_commit_time: int
+    deleted: int | None
     properties: bytes
     properties_index: bytes
 
@@ -72,6 +73,7 @@ class Folder:
             deleted_count=0,
             content_change_number=0,
             local_commit_time=created,
+            deleted=None,
             properties=properties[0],
             properties_index=properties[1],
         )
@@ -80,25 +82,30 @@ class Folder:
 _COLUMNS = tuple(folder.c[field.name] for field in fields(Folder))
 
 
+def _existing(mailbox_id: int) -> Select[Any]:
+    """Folders that are not soft-deleted."""
+    return select(*_COLUMNS).where(folder.c.mailbox_id == mailbox_id, folder.c.deleted.is_(None))
+
+
 async def select_folder(connection: AsyncConnection, mailbox_id: int, folder_id: int) -> Folder | None:
-    statement = select(*_COLUMNS).where(folder.c.mailbox_id == mailbox_id, folder.c.folder_id == folder_id)
+    statement = _existing(mailbox_id).where(folder.c.folder_id == folder_id)
     row = (await connection.execute(statement)).one_or_none()
     return None if row is None else Folder(*row)
 
 
 async def select_folders(connection: AsyncConnection, mailbox_id: int) -> list[Folder]:
     """All folders of the mailbox, by id: parents that the server made come before their children."""
-    statement = select(*_COLUMNS).where(folder.c.mailbox_id == mailbox_id).order_by(folder.c.folder_id)
+    statement = _existing(mailbox_id).order_by(folder.c.folder_id)
     return [Folder(*row) for row in await connection.execute(statement)]
 
 
 async def select_special_folder(connection: AsyncConnection, mailbox_id: int, special: str) -> Folder:
-    statement = select(*_COLUMNS).where(folder.c.mailbox_id == mailbox_id, folder.c.special == special)
+    statement = _existing(mailbox_id).where(folder.c.special == special)
     return Folder(*(await connection.execute(statement)).one())
 
 
 async def select_children(connection: AsyncConnection, mailbox_id: int, parent_id: int) -> list[Folder]:
-    statement = select(*_COLUMNS).where(folder.c.mailbox_id == mailbox_id, folder.c.parent_id == parent_id)
+    statement = _existing(mailbox_id).where(folder.c.parent_id == parent_id)
     return [Folder(*row) for row in await connection.execute(statement)]
 
 

@@ -25,9 +25,11 @@ class MessageRow:
     change_key: bytes | None
     predecessor_change_list: bytes | None
     message_flags: int
+    message_status: int
     is_read: bool
     size: int
     modified: int
+    local_commit_time: int
     sort_time: int
     message_class: str
     normalized_subject: str

@@ -4,6 +4,8 @@ Object ids and change numbers are the bare 48-bit GLOBCNT counters (MS-OXCDATA 2
 16 bytes of their little-endian form. A change here is a migration in ``migrations/versions`` (a test compares them).
 """
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -64,6 +66,27 @@ alias = Table(
     Column("user_id", ForeignKey("user.user_id", ondelete="CASCADE"), nullable=False, index=True),
 )
 
+group = Table(  # distribution groups: grantees of permissions
+    "group",
+    metadata,
+    Column("group_id", Integer, primary_key=True),
+    Column("domain_id", ForeignKey("domain.domain_id"), nullable=False, index=True),
+    Column("address", String, nullable=False, unique=True),  # lower case
+    Column("display_name", String, nullable=False),
+    Column("legacy_dn", String, nullable=False, unique=True),
+    Column("created", BigInteger, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+group_member = Table(  # a user or another group
+    "group_member",
+    metadata,
+    Column("group_member_id", Integer, primary_key=True),
+    Column("group_id", ForeignKey("group.group_id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("user_id", ForeignKey("user.user_id", ondelete="CASCADE"), index=True),
+    Column("member_group_id", ForeignKey("group.group_id", ondelete="CASCADE"), index=True),
+)
+
 folder = Table(
     "folder",
     metadata,
@@ -88,39 +111,45 @@ folder = Table(
     Column("deleted_count", Integer, nullable=False),
     Column("content_change_number", BigInteger, nullable=False),  # of the last change to what the folder contains
     Column("local_commit_time", BigInteger, nullable=False),  # PidTagLocalCommitTimeMax
+    Column("deleted", BigInteger),  # when it was soft-deleted; NULL: it is not
     Column("properties", LargeBinary, nullable=False),  # everything else that was set: propList and index
     Column("properties_index", LargeBinary, nullable=False),
 )
 Index("folder_by_change", folder.c.mailbox_id, folder.c.change_number)
 
-message = Table(
-    "message",
-    metadata,
-    Column("mailbox_id", Integer, primary_key=True),
-    Column("message_id", BigInteger, primary_key=True),
-    Column("folder_id", BigInteger, nullable=False),
-    Column("is_associated", Boolean, nullable=False),
-    Column("change_number", BigInteger, nullable=False),
-    Column("read_change_number", BigInteger, nullable=False),  # 0: the read state has not changed since the save
-    Column("source_key", LargeBinary),  # as for folders
-    Column("change_key", LargeBinary),
-    Column("predecessor_change_list", LargeBinary),
-    Column("message_flags", Integer, nullable=False),  # PidTagMessageFlags without the computed bits
-    Column("is_read", Boolean, nullable=False),
-    Column("size", BigInteger, nullable=False),
-    Column("modified", BigInteger, nullable=False),  # PidTagLastModificationTime
-    Column("sort_time", BigInteger, nullable=False),  # delivery time, or the modification time where there is none
-    Column("message_class", String, nullable=False),
-    Column("normalized_subject", String, nullable=False),
-    Column("sender_name", String, nullable=False),
-    Column("importance", Integer, nullable=False),
-    Column("has_attachments", Boolean, nullable=False),
-    Column("conversation_id", LargeBinary),
-    Column("properties", LargeBinary, nullable=False),  # propList; values over 8 KiB are placeholders
-    Column("properties_index", LargeBinary, nullable=False),
-    Column("children", LargeBinary, nullable=False),  # recipients and attachments in FastTransfer encoding
-    Column("children_index", LargeBinary, nullable=False),
-)
+
+def _message_columns() -> tuple[Column[Any], ...]:
+    return (
+        Column("mailbox_id", Integer, primary_key=True),
+        Column("message_id", BigInteger, primary_key=True),
+        Column("folder_id", BigInteger, nullable=False),
+        Column("is_associated", Boolean, nullable=False),
+        Column("change_number", BigInteger, nullable=False),
+        Column("read_change_number", BigInteger, nullable=False),  # 0: the read state has not changed since the save
+        Column("source_key", LargeBinary),  # as for folders
+        Column("change_key", LargeBinary),
+        Column("predecessor_change_list", LargeBinary),
+        Column("message_flags", Integer, nullable=False),  # PidTagMessageFlags without the computed bits
+        Column("message_status", Integer, nullable=False),  # PidTagMessageStatus, which is not replicated
+        Column("is_read", Boolean, nullable=False),
+        Column("size", BigInteger, nullable=False),
+        Column("modified", BigInteger, nullable=False),  # PidTagLastModificationTime
+        Column("local_commit_time", BigInteger, nullable=False),  # PidTagLocalCommitTime
+        Column("sort_time", BigInteger, nullable=False),  # delivery time, or the modification time where there is none
+        Column("message_class", String, nullable=False),
+        Column("normalized_subject", String, nullable=False),
+        Column("sender_name", String, nullable=False),
+        Column("importance", Integer, nullable=False),
+        Column("has_attachments", Boolean, nullable=False),
+        Column("conversation_id", LargeBinary),
+        Column("properties", LargeBinary, nullable=False),  # propList; values over 8 KiB are placeholders
+        Column("properties_index", LargeBinary, nullable=False),
+        Column("children", LargeBinary, nullable=False),  # recipients and attachments in FastTransfer encoding
+        Column("children_index", LargeBinary, nullable=False),
+    )
+
+
+message = Table("message", metadata, *_message_columns())
 Index(
     "message_by_time",
     message.c.mailbox_id,
@@ -133,6 +162,14 @@ Index(
 )
 Index("message_by_change", message.c.mailbox_id, message.c.folder_id, message.c.change_number)
 Index("message_by_read_change", message.c.mailbox_id, message.c.folder_id, message.c.read_change_number)
+
+deleted_message = Table(  # soft-deleted: out of the way of everything that looks at folders, until it is recovered
+    "deleted_message",
+    metadata,
+    *_message_columns(),
+    Column("deleted", BigInteger, nullable=False),  # when
+)
+Index("deleted_message_by_time", deleted_message.c.mailbox_id, deleted_message.c.folder_id, deleted_message.c.deleted)
 
 message_mime = Table(  # the original MIME of what came as Internet mail, for exact export
     "message_mime",
@@ -171,6 +208,64 @@ receive_folder = Table(
     Column("message_class", String, primary_key=True),
     Column("folder_id", BigInteger, nullable=False),
     Column("modified", BigInteger, nullable=False),
+)
+
+permission = Table(
+    "permission",
+    metadata,
+    Column("mailbox_id", Integer, primary_key=True),
+    Column("folder_id", BigInteger, primary_key=True),
+    Column("member_id", BigInteger, primary_key=True),  # PidTagMemberId: 0 default, -1 anonymous
+    Column("legacy_dn", String, nullable=False),  # of a user or a group, lower case; of the two others ""
+    Column("rights", Integer, nullable=False),  # PidTagMemberRights
+)
+
+rule = Table(
+    "rule",
+    metadata,
+    Column("mailbox_id", Integer, primary_key=True),
+    Column("folder_id", BigInteger, primary_key=True),
+    Column("rule_id", BigInteger, primary_key=True),  # counter of PidTagRuleId
+    Column("sequence", Integer, nullable=False),  # PidTagRuleSequence
+    Column("properties", LargeBinary, nullable=False),  # everything else of the rule: propList and index
+    Column("properties_index", LargeBinary, nullable=False),
+)
+
+search_folder = Table(  # criteria of the folders whose type is search
+    "search_folder",
+    metadata,
+    Column("mailbox_id", Integer, primary_key=True),
+    Column("folder_id", BigInteger, primary_key=True),
+    Column("restriction", LargeBinary, nullable=False),  # MS-OXCDATA 2.12, with 32-bit counts
+    Column("folder_ids", LargeBinary, nullable=False),  # where it searches: 8-byte little-endian counters
+    Column("search_flags", Integer, nullable=False),  # as GetSearchCriteria answers them
+)
+
+search_result = Table(
+    "search_result",
+    metadata,
+    Column("mailbox_id", Integer, primary_key=True),
+    Column("folder_id", BigInteger, primary_key=True),
+    Column("message_id", BigInteger, primary_key=True),
+)
+Index("search_result_by_message", search_result.c.mailbox_id, search_result.c.message_id)
+
+per_user = Table(  # what a user has read of public folders (MS-OXCSTOR 3.2.1.3)
+    "per_user",
+    metadata,
+    Column("mailbox_id", Integer, primary_key=True),
+    Column("folder", LargeBinary(24), primary_key=True),  # LongTermID of the public folder
+    Column("replica_guid", LargeBinary(16), nullable=False),  # of the public store
+    Column("data", LargeBinary, nullable=False),
+    Column("modified", BigInteger, nullable=False),
+)
+
+foreign_replica = Table(  # REPLIDs given to REPLGUIDs other than the mailbox's own, which is 1
+    "foreign_replica",
+    metadata,
+    Column("mailbox_id", Integer, primary_key=True),
+    Column("replica_id", Integer, primary_key=True),
+    Column("replica_guid", LargeBinary(16), nullable=False),
 )
 
 local_replica_range = Table(  # what RopGetLocalReplicaIds handed out: imported ids may only come from here
