@@ -8,6 +8,7 @@ from mapigw.emsmdb.objects import Logon
 from mapigw.emsmdb.registry import Call, handles
 from mapigw.mailbox.folder_properties import OWN_REPLICA
 from mapigw.mailbox.mailboxes import NotFoundError
+from mapigw.mailbox.permissions import Accessor
 from mapigw.mailbox.special_folders import LOGON_FOLDERS
 from mapigw.wire.codes import ErrorCode
 from mapigw.wire.primitives import LongTermId, ObjectId
@@ -42,7 +43,8 @@ async def logon(call: Call, request: Any) -> dict[str, Any]:
         raise RopError(ErrorCode.UnknownUser) from error
     special = {folder.special: folder.folder_id for folder in await mailbox.folders() if folder.special}
     await session.release_logon(call.logon_id)
-    call.open(request, Logon(session, call.logon_id, mailbox, owner))
+    accessor = Accessor(frozenset({session.user.legacy_dn.lower()}), is_owner=True)
+    call.open(request, Logon(session, call.logon_id, mailbox, owner, accessor))
     now = datetime.now(UTC)
     return {
         "logon_flags": request.logon_flags & RETURNED_FLAGS,

@@ -5,7 +5,7 @@ Each handler module subclasses `ServerObject` for its own kind (folder, message,
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from mapigw.emsmdb.errors import RopError
@@ -16,6 +16,7 @@ from mapigw.mailbox.folder_properties import (
     folder_reader,
     write_folder_properties,
 )
+from mapigw.mailbox.permissions import Accessor, Rights, effective_rights
 from mapigw.store.folders import Folder as FolderRow
 from mapigw.wire import tags
 from mapigw.wire.codes import ErrorCode
@@ -83,6 +84,10 @@ class PropertyObject(ServerObject):
         """Set properties; returns the tags that could not be set, with why. `RopError` where none can be."""
         raise RopError(ErrorCode.NotImplemented)
 
+    async def delete_properties(self, columns: Collection[int]) -> list[tuple[int, ErrorCode]]:
+        """Remove properties, found by id; returns those that could not be, with why. What is absent is no problem."""
+        raise RopError(ErrorCode.NotImplemented)
+
 
 class Logon(PropertyObject):
     """A logon to one private mailbox (MS-OXCSTOR 1.3.1): the root of every object opened under its LogonId.
@@ -90,12 +95,17 @@ class Logon(PropertyObject):
     ``owner`` is the user whose mailbox it is, who need not be the session's user.
     """
 
-    def __init__(self, session: Session, logon_id: int, mailbox: Mailbox, owner: User) -> None:
+    def __init__(self, session: Session, logon_id: int, mailbox: Mailbox, owner: User, accessor: Accessor) -> None:
         super().__init__(self)
         self.session = session
         self.logon_id = logon_id
         self.mailbox = mailbox
         self.owner = owner
+        self.accessor = accessor
+
+    async def rights(self, folder_id: int) -> Rights:
+        """What the session's user may do with a folder of this mailbox."""
+        return await effective_rights(self.mailbox, self.accessor, folder_id)
 
     async def properties(self) -> Mapping[int, Any]:
         """MS-OXCSTOR 2.2.2.1: what clients set, what leads to the special folders, and what the mailbox is.
@@ -153,6 +163,11 @@ class Folder(PropertyObject):
     def __init__(self, logon: Logon, folder_id: int) -> None:
         super().__init__(logon)
         self.folder_id = folder_id
+
+    async def require(self, rights: Rights) -> None:
+        """`RopError` AccessDenied unless the user has one of ``rights`` on the folder, or owns it."""
+        if not await self.logon.rights(self.folder_id) & (rights | Rights.FolderOwner):
+            raise RopError(ErrorCode.AccessDenied)
 
     async def row(self) -> FolderRow:
         """The folder as it is now. `RopError` ObjectDeleted when it is gone."""

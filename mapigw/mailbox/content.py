@@ -237,6 +237,18 @@ def decode_properties(data: bytes, index: bytes) -> dict[int, Any]:
     return properties
 
 
+def blob_uses(row: Any) -> list[tuple[bytes, int]]:
+    """(digest, size) of every value of a stored message that is out of line, as often as it is used."""
+    uses = []
+    for _tag, offset, length, real_length in INDEX_RECORD.iter_unpack(row.properties_index):
+        if real_length:
+            end = offset + length
+            uses.append((bytes(row.properties[end - DIGEST_SIZE : end]), real_length))
+    for offset, real_length in BLOB_RECORD.iter_unpack(memoryview(row.children_index)[4:]):
+        uses.append((bytes(row.children[offset : offset + DIGEST_SIZE]), real_length))
+    return uses
+
+
 def decode_children(children: bytes, index: bytes) -> DecodedMessage:
     """The recipients and attachments of a stored message (its ``properties`` stay empty)."""
     message = DecodedMessage()

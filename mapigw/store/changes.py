@@ -3,9 +3,10 @@
 Each costs what changed, not what is stored: they walk the indexes on change numbers and the tombstones.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mapigw.store.schema import folder, mailbox, message, tombstone
@@ -26,9 +27,23 @@ class ReadStateChange(NamedTuple):
     is_read: bool
 
 
+class Tombstone(NamedTuple):
+    """What is left of an object in the folder where it was; of a folder, in its parent."""
+
+    folder_id: int
+    change_number: int
+    object_id: int
+    is_folder: bool
+    is_associated: bool
+
+
 class Deletion(NamedTuple):
     object_id: int
     is_associated: bool
+
+
+async def insert_tombstones(connection: AsyncConnection, mailbox_id: int, rows: Sequence[Tombstone]) -> None:
+    await connection.execute(insert(tombstone), [{"mailbox_id": mailbox_id, **row._asdict()} for row in rows])
 
 
 async def contents_state(connection: AsyncConnection, mailbox_id: int, folder_id: int) -> tuple[int, int]:

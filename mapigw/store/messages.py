@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from typing import NamedTuple
 
-from sqlalchemy import bindparam, insert, select
+from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -87,6 +87,35 @@ async def count_blobs(connection: AsyncConnection, mailbox_id: int, uses: Iterab
             {"mailbox_id": mailbox_id, "digest": digest, "size": size, "count": count}
             for (digest, size), count in counts.items()
         ],
+    )
+
+
+async def uncount_blobs(connection: AsyncConnection, mailbox_id: int, uses: Iterable[tuple[bytes, int]]) -> None:
+    """Count one use less of each (digest, size); what nothing uses any more is collected later."""
+    counts = Counter(digest for digest, _size in uses)
+    mine = blob.c.mailbox_id == mailbox_id
+    for digest, count in counts.items():
+        await connection.execute(
+            update(blob).where(mine, blob.c.digest == digest).values(count=blob.c.count - count),
+        )
+    if counts:
+        await connection.execute(delete(blob).where(mine, blob.c.digest.in_(list(counts)), blob.c.count <= 0))
+
+
+async def update_message(connection: AsyncConnection, mailbox_id: int, row: MessageRow) -> None:
+    """Replace everything of a message by ``row``."""
+    values = {name: getattr(row, name) for name in _NAMES if name != "message_id"}
+    await connection.execute(
+        update(message)
+        .where(message.c.mailbox_id == mailbox_id, message.c.message_id == row.message_id)
+        .values(**values)
+    )
+
+
+async def delete_messages(connection: AsyncConnection, mailbox_id: int, message_ids: Sequence[int]) -> None:
+    """Remove rows; at most some hundred ids a call. Counts, tombstones and blobs are the caller's."""
+    await connection.execute(
+        delete(message).where(message.c.mailbox_id == mailbox_id, message.c.message_id.in_(list(message_ids)))
     )
 
 

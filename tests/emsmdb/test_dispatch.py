@@ -21,6 +21,7 @@ from mapigw.emsmdb.objects import Logon, ServerObject
 from mapigw.emsmdb.registry import HANDLERS, Call, Handler, handles
 from mapigw.emsmdb.session import RELEASED_HANDLE, UNASSIGNED_HANDLE, Session
 from mapigw.mailbox.mailboxes import Mailbox, Mailboxes
+from mapigw.mailbox.permissions import Accessor
 from mapigw.wire.codes import ErrorCode
 from mapigw.wire.errors import WireError
 from mapigw.wire.mapihttp import EXECUTE_REQUEST
@@ -31,6 +32,7 @@ from mapigw.wire.rpc_header import join_payloads, split_payloads
 
 CAPTURES = Path(__file__).parents[2] / "fixtures" / "captures" / "exchange-se"
 USER = User(1, 1, UUID(int=1), "tom@bm.lan", "Tom", "/o=bm/cn=tom", "bm.lan", (), enabled=True, admin=False)
+OWNER = Accessor(frozenset({USER.legacy_dn}), is_owner=True)
 CHAIN = 4
 FULL = 8 + 0x8000 - 3
 """Bytes of the extended buffer that a ROP without limits of its own fills: room for RopPending stays."""
@@ -75,7 +77,7 @@ def on(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Handler], None]:
 @pytest.fixture
 def logon(session: Session) -> Logon:
     """A logon with LogonId 0, whose handle is 1."""
-    logon = Logon(session, 0, cast("Mailbox", None), USER)
+    logon = Logon(session, 0, cast("Mailbox", None), USER, OWNER)
     assert session.open(logon) == 1
     return logon
 
@@ -178,7 +180,7 @@ async def test_handles_that_are_not_open(session: Session, logon: Logon, on: Any
 @pytest.mark.spec("MS-OXCROPS_R457303")
 async def test_a_handle_of_another_logon(session: Session, logon: Logon, on: Any) -> None:
     on("OpenFolder", opens_thing)
-    session.open(Logon(session, 1, cast("Mailbox", None), USER))
+    session.open(Logon(session, 1, cast("Mailbox", None), USER, OWNER))
     sent = [request("OpenFolder", 0, 1, output_handle_index=1, folder_id=ObjectId(1, 5), open_mode_flags=0)]
     answer = await run(session, sent, [1, UNASSIGNED_HANDLE])
     assert answer.results == [("OpenFolder", ErrorCode.AccessDenied)]
@@ -263,7 +265,7 @@ async def test_a_released_handle_is_invalid_in_the_same_buffer(session: Session,
 @pytest.mark.spec("MS-OXCROPS_R4570")
 async def test_releasing_a_logon_releases_what_is_under_it(session: Session, logon: Logon, on: Any) -> None:
     on("OpenFolder", opens_thing)
-    other = Logon(session, 1, cast("Mailbox", None), USER)
+    other = Logon(session, 1, cast("Mailbox", None), USER, OWNER)
     things = [Thing(logon), Thing(other)]
     handles = [session.open(item) for item in (other, *things)]
     await run(session, [release(0)], [1])
