@@ -12,12 +12,12 @@ from mapigw.emsmdb.errors import RopError
 from mapigw.emsmdb.message_stream import MessageStream, StreamOptions, progress_total
 from mapigw.emsmdb.objects import Folder, Logon
 from mapigw.emsmdb.registry import Call, handles
+from mapigw.emsmdb.sync_state import SynchronizationContext
 from mapigw.mailbox.folder_properties import OWN_REPLICA, FolderReader
 from mapigw.mailbox.messages import candidate
 from mapigw.mailbox.restrictions import decoded_strings, matches
 from mapigw.mailbox.synchronization import (
     ContentsChanges,
-    SyncState,
     contents_changes,
     hierarchy_changes,
 )
@@ -49,7 +49,6 @@ from mapigw.wire.xid import Xid
 
 log = logging.getLogger("mapigw.sync")
 
-STATE_LIMIT: Final = 1 << 24  # bytes of one ICS state property that a client may upload
 BATCH_MESSAGES: Final = 300
 LOCAL_IDS_MAXIMUM: Final = 1 << 20  # of one request; Outlook asks for 65,536
 BATCH_BYTES: Final = 3 << 20
@@ -92,14 +91,6 @@ class ExtraFlags(IntFlag):
 
 KNOWN_FLAGS: Final = sum(SynchronizationFlags) & ~SynchronizationFlags.RESERVED
 
-# The state properties, by the tag a client uploads them under; IdsetGiven comes as integer or binary (3.2.5.2.1).
-_STATE_FIELDS: Final = {
-    MetaTagIdsetGiven: "idset_given",
-    MetaTagIdsetGiven & ~0xFFFF | 0x0102: "idset_given",
-    MetaTagCnsetSeen: "cnset_seen",
-    MetaTagCnsetSeenFAI: "cnset_seen_fai",
-    MetaTagCnsetRead: "cnset_read",
-}
 _ADDED_BY_PLACE: Final = frozenset(
     {
         tags.PidTagEntryId,
@@ -116,7 +107,7 @@ _ADDED_BY_PLACE: Final = frozenset(
 )
 
 
-class SyncDownload(FastTransferSource):
+class SyncDownload(FastTransferSource, SynchronizationContext):
     """A synchronization download context: configured, given the client's state, then read (MS-OXCFXICS 3.2.5.9.1)."""
 
     def __init__(self, logon: Logon, folder_id: int, request: Any, code_page: int | None) -> None:
@@ -126,82 +117,26 @@ class SyncDownload(FastTransferSource):
         self.extra = ExtraFlags(request.synchronization_extra_flags & sum(ExtraFlags))
         self.code_page = code_page
         self.property_ids = frozenset(tag >> 16 for tag in request.property_tags)
-        self._uploaded: dict[str, IdSet] = {}
-        self._upload: tuple[str, bytearray] | None = None
-        self._failed: int | None = None
-        self._state = SyncState()
 
-    def upload_begin(self, state_property: int) -> None:
-        self._usable()
-        field = _STATE_FIELDS.get(state_property)
-        if field is None:
-            raise RopError(ErrorCode.InvalidParameter)
-        if self.started or self._upload is not None:
-            raise RopError(ErrorCode.GeneralFailure)
-        self._upload = field, bytearray()
-
-    def upload_continue(self, data: bytes) -> None:
-        self._usable()
-        if self._upload is None:
-            raise RopError(ErrorCode.NotInitialized)
-        if len(self._upload[1]) + len(data) > STATE_LIMIT:
-            self._failed = ErrorCode.RpcFormat
-            raise RopError(ErrorCode.RpcFormat)
-        self._upload[1].extend(data)
-
-    def upload_end(self) -> None:
-        self._usable()
-        if self._upload is None:
-            raise RopError(ErrorCode.NotInitialized)
-        (field, data), self._upload = self._upload, None
-        try:
-            idset = IdSet.parse_replguid(bytes(data))
-        except WireError as error:
-            log.warning("malformed %s uploaded: %s", field, error)
-            self._failed = ErrorCode.RpcFormat
-            raise RopError(ErrorCode.RpcFormat) from error
-        self._uploaded[field] = idset
-        setattr(self._state, field, idset.get(self.logon.mailbox.replica_guid).copy())
-
-    def _usable(self) -> None:
-        """A context that was given a malformed state is of no use until it is configured anew (3.1.5.4.3.2.4)."""
-        if self._failed is not None:
-            raise RopError(self._failed)
+    @property
+    def in_use(self) -> bool:
+        return self.started
 
     async def read(self, limit: int) -> bytes:
         """As `FastTransferSource.read`; after a failure, which may have lost a part, it fails for good."""
-        self._usable()
-        self._failed = ErrorCode.GeneralFailure
+        self.usable()
+        self.failed = ErrorCode.GeneralFailure
         try:
             data = await super().read(limit)
         except RopError as error:
-            self._failed = error.code
+            self.failed = error.code
             raise
-        self._failed = None
+        self.failed = None
         return data
 
-    @property
-    def state_fields(self) -> Sequence[tuple[int, str]]:
-        """The state properties of this synchronization in their order, with the fields of `SyncState`."""
-        raise NotImplementedError
-
     def transfer_state(self) -> bytes:
-        """What RopSynchronizationGetTransferState hands out: the uploaded state until all is sent (3.2.5.9.3.1).
-
-        What has been read ahead but not handed out must not get into it.
-        """
-        return self._state_element(final=self.done)
-
-    def _state_element(self, *, final: bool) -> bytes:
-        """The initial or the final ICS state, as a state element (2.2.4.3.25)."""
-        replica = self.logon.mailbox.replica_guid
-        out = bytearray(MARKER_BYTES[Marker.IncrSyncStateBegin])
-        for tag, field in self.state_fields:
-            idset = self._uploaded.get(field, IdSet()).copy()
-            if final:
-                idset[replica] = getattr(self._state, field)
-            push_property(out, tag, idset.build())
-        return bytes(out + MARKER_BYTES[Marker.IncrSyncStateEnd])
+        """The uploaded state until all is sent (3.2.5.9.3.1); what has been read ahead must not get into it."""
+        return self.state_element(final=self.done)
 
     def _id_list(self, *idsets: tuple[int, CounterSet]) -> bytes:
         """A propList of IDSETs in REPLID form, the empty ones left out."""
@@ -243,7 +178,7 @@ class ContentsDownload(SyncDownload):
         changes = await contents_changes(
             mailbox,
             self.folder_id,
-            self._state,
+            self.state,
             normal=bool(flags & SynchronizationFlags.NORMAL),
             associated=bool(flags & SynchronizationFlags.FAI),
             read_state=bool(flags & SynchronizationFlags.READ_STATE),
@@ -273,7 +208,7 @@ class ContentsDownload(SyncDownload):
         for row in rows:
             if matches(self._restriction, candidate(row)):
                 kept.append(row)
-            elif row.message_id in self._state.idset_given:
+            elif row.message_id in self.state.idset_given:
                 changes.no_longer_in_scope.add(row.message_id)
         return kept
 
@@ -297,13 +232,13 @@ class ContentsDownload(SyncDownload):
 
     def _note(self, given: Sequence[int], changed_since: Sequence[SyncRow]) -> None:
         """What has been sent belongs to the final state."""
-        self._state.idset_given = self._state.idset_given.union(CounterSet.of(given))
+        self.state.idset_given = self.state.idset_given.union(CounterSet.of(given))
         for row in changed_since:
-            (self._state.cnset_seen_fai if row.is_associated else self._state.cnset_seen).add(row.change_number)
+            (self.state.cnset_seen_fai if row.is_associated else self.state.cnset_seen).add(row.change_number)
 
     def _end(self, changes: ContentsChanges) -> bytes:
         """Deletions, read states and the final state, whose change numbers collapse to one range."""
-        state, flags = self._state, self.flags
+        state, flags = self.state, self.flags
         out = bytearray()
         gone = changes.no_longer_in_scope
         if flags & (SynchronizationFlags.NO_DELETIONS | SynchronizationFlags.IGNORE_NO_LONGER_IN_SCOPE):
@@ -321,7 +256,7 @@ class ContentsDownload(SyncDownload):
             state.cnset_seen_fai.add_range(1, changes.last_change_number)
         if flags & SynchronizationFlags.READ_STATE:
             state.cnset_read.add_range(1, changes.last_change_number)
-        return bytes(out) + self._state_element(final=True) + MARKER_BYTES[Marker.IncrSyncEnd]
+        return bytes(out) + self.state_element(final=True) + MARKER_BYTES[Marker.IncrSyncEnd]
 
     @property
     def state_fields(self) -> Sequence[tuple[int, str]]:
@@ -339,7 +274,7 @@ class HierarchyDownload(SyncDownload):
     async def produce(self) -> AsyncIterator[Sequence[Piece]]:
         mailbox = self.logon.mailbox
         changes = await hierarchy_changes(
-            mailbox, self.folder_id, self._state, deletions=not self.flags & SynchronizationFlags.NO_DELETIONS
+            mailbox, self.folder_id, self.state, deletions=not self.flags & SynchronizationFlags.NO_DELETIONS
         )
         self.total_steps = max(1, len(changes.changed))
         out = bytearray()
@@ -347,13 +282,13 @@ class HierarchyDownload(SyncDownload):
             reader = FolderReader(mailbox, changes.folders)
             for folder in changes.changed:
                 self._folder_change(out, reader.properties(folder))
-                self._state.idset_given.add(folder.folder_id)
+                self.state.idset_given.add(folder.folder_id)
         if changes.deleted:
             out += MARKER_BYTES[Marker.IncrSyncDel]
             out += self._id_list((MetaTagIdsetDeleted, changes.deleted))
-            self._state.idset_given = self._state.idset_given.difference(changes.deleted)
-        self._state.cnset_seen.add_range(1, changes.last_change_number)
-        yield [bytes(out) + self._state_element(final=True) + MARKER_BYTES[Marker.IncrSyncEnd]]
+            self.state.idset_given = self.state.idset_given.difference(changes.deleted)
+        self.state.cnset_seen.add_range(1, changes.last_change_number)
+        yield [bytes(out) + self.state_element(final=True) + MARKER_BYTES[Marker.IncrSyncEnd]]
 
     def _folder_change(self, out: bytearray, values: dict[int, Any]) -> None:
         """One folderChange element (2.2.4.3.5)."""
@@ -451,28 +386,28 @@ async def synchronization_configure(call: Call, request: Any) -> dict[str, Any]:
 @handles("SynchronizationUploadStateStreamBegin")
 async def upload_state_stream_begin(call: Call, request: Any) -> dict[str, Any]:
     """2.2.3.2.2.1"""
-    call.object(SyncDownload).upload_begin(request.state_property)
+    call.object(SynchronizationContext).upload_begin(request.state_property)
     return {}
 
 
 @handles("SynchronizationUploadStateStreamContinue")
 async def upload_state_stream_continue(call: Call, request: Any) -> dict[str, Any]:
     """2.2.3.2.2.2"""
-    call.object(SyncDownload).upload_continue(request.stream_data)
+    call.object(SynchronizationContext).upload_continue(request.stream_data)
     return {}
 
 
 @handles("SynchronizationUploadStateStreamEnd")
 async def upload_state_stream_end(call: Call, request: Any) -> dict[str, Any]:
     """2.2.3.2.2.3"""
-    call.object(SyncDownload).upload_end()
+    call.object(SynchronizationContext).upload_end()
     return {}
 
 
 @handles("SynchronizationGetTransferState")
 async def get_transfer_state(call: Call, request: Any) -> dict[str, Any]:
     """2.2.3.2.3.1: a download of the state that the client may keep as things stand."""
-    context = call.object(SyncDownload)
+    context = call.object(SynchronizationContext)
     call.open(request, PreparedSource(context.logon, context.transfer_state()))
     return {}
 
