@@ -6,6 +6,7 @@ RUN python -m venv /opt/mapigw \
 COPY mapigw mapigw
 COPY autodiscover autodiscover
 COPY nspi nspi
+COPY oab oab
 RUN /opt/mapigw/bin/pip install --no-cache-dir --no-deps --no-build-isolation .
 
 FROM python:3.11-slim

@@ -31,11 +31,13 @@ def outlook_settings(user: User, base_url: str) -> bytes:
     """The settings of a mailbox that is reached by MAPI over HTTP (MS-OXDSCLI 4.4, 3.2.5.1 version 1).
 
     There is one network here, so the internal and the external URL are the same. No EXCH and no EXPR block may stand
-    beside mapiHttp; the EXHTTP block says how to authenticate where Outlook calls anything else than MAPI.
+    beside mapiHttp; the EXHTTP block says how to authenticate where Outlook calls anything else than MAPI, and where
+    the offline address book is.
     """
     mailbox = f"MailboxId={user.mailbox_guid}@{user.domain}"
     mail_store = escape(f"{base_url}/mapi/emsmdb/?{mailbox}")
     address_book = escape(f"{base_url}/mapi/nspi/?{mailbox}")
+    offline_address_book = escape(f"{base_url}/OAB/{deployment_id(user)}/")
     return f"""{_HEAD}\
   <Response xmlns="{Schema.OUTLOOK.response}">
     <User>
@@ -64,6 +66,7 @@ def outlook_settings(user: User, base_url: str) -> bytes:
         <Server>{escape(_host(base_url))}</Server>
         <SSL>{"On" if base_url.startswith("https:") else "Off"}</SSL>
         <AuthPackage>basic</AuthPackage>
+        <OABUrl>{offline_address_book}</OABUrl>
       </Protocol>
     </Account>
   </Response>
@@ -71,7 +74,10 @@ def outlook_settings(user: User, base_url: str) -> bytes:
 
 
 def deployment_id(user: User) -> UUID:
-    """Names the deployment; of the domain alone, for it must be the same whatever host name the client has asked."""
+    """Names the deployment; of the domain alone, for it must be the same whatever host name the client has asked.
+
+    The folder of the offline address book, OAB, is called after it.
+    """
     return uuid5(NAMESPACE_DNS, user.domain)
 
 

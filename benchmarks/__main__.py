@@ -17,11 +17,14 @@ from rich.table import Table
 
 from benchmarks.client import Downloaded, Downloader, replay
 from benchmarks.mail import write_mbox
+from benchmarks.online import measure_online
+from benchmarks.search import measure_search
+from benchmarks.tables import measure_tables
 from tests.outlook.profile import Profile
 from tests.outlook.server import Server, add_user, import_mail
 
 console = Console()
-MEASURES = ("download", "small", "open", "empty")
+MEASURES = ("download", "small", "open", "empty", "search", "tables", "online")
 
 
 @dataclass(frozen=True)
@@ -191,6 +194,9 @@ def main() -> None:
                 "small": lambda: _small(server, sizes, rates["small"]),
                 "open": lambda: _open(server),
                 "empty": lambda: _empty(server, sizes, rates["empty"]),
+                "search": lambda: measure_search(sizes.many, sizes.messages * 2),
+                "tables": lambda: measure_tables(sizes.many),
+                "online": lambda: measure_online(sizes.few, 100 << 20),
             }
             for name in wanted:
                 with console.status(f"measuring: {name}"):

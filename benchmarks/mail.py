@@ -17,12 +17,16 @@ class Generator:
         self._random = random.Random(seed)
         self._words = ["".join(self._random.choices(_SYLLABLES, k=self._random.randint(1, 4))) for _ in range(4000)]
 
-    def _text(self, size: int) -> str:
+    def text(self, size: int) -> str:
+        """Words, ``size`` characters at most."""
         words = self._random.choices(self._words, k=size // 5)
         return " ".join(words)[:size]
 
+    def word(self, number: int) -> str:
+        return self._words[number]
+
     def _paragraphs(self, size: int) -> list[str]:
-        return [self._text(min(400, size - done)) for done in range(0, size, 400)]
+        return [self.text(min(400, size - done)) for done in range(0, size, 400)]
 
     def message(self, number: int, size: int, domain: str = "bm.lan") -> bytes:
         """About ``size`` bytes: one fifth plain text, the rest the same in HTML; below 4 KB plain text only."""
@@ -30,9 +34,9 @@ class Generator:
         moment = _START + timedelta(minutes=7 * number)
         head = (
             f"Received: from mx.{domain} by mail.{domain}; {format_datetime(moment)}\r\n"
-            f"From: {self._text(12).title()} <{sender}>\r\n"
-            f"To: Tom <tom@{domain}>, {self._text(9).title()} <anna@{domain}>\r\n"
-            f"Subject: {self._text(40)}\r\nDate: {format_datetime(moment)}\r\n"
+            f"From: {self.text(12).title()} <{sender}>\r\n"
+            f"To: Tom <tom@{domain}>, {self.text(9).title()} <anna@{domain}>\r\n"
+            f"Subject: {self.text(40)}\r\nDate: {format_datetime(moment)}\r\n"
             f"Message-ID: <{number}.{size}@{domain}>\r\n"
             "MIME-Version: 1.0\r\n"
         )

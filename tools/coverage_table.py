@@ -1,4 +1,4 @@
-"""Writes docs/coverage.md: every ROP and every request type, whether it is implemented, and which tests name it.
+"""Writes docs/coverage.md: ROPs and request types with the tests that name them, and what tests prove of requirements.
 
 Usage: python -m tools.coverage_table FILE
 """
@@ -13,8 +13,7 @@ from mapigw.emsmdb.registry import HANDLERS, load_handlers
 from mapigw.wire.rops import ROPS, Rop
 from nspi.handlers import HANDLERS as NSPI_HANDLERS
 from nspi.wire import REQUESTS as NSPI_REQUESTS
-
-ROOT = Path(__file__).resolve().parent.parent
+from tools import requirements
 
 # What a server answers with besides responses, and what it refuses to everybody by design.
 _SERVERS_OWN = "sent by the server"
@@ -34,13 +33,24 @@ Made by `make coverage-doc` from the registries of the code and the text of the 
 column names the test modules that use the operation by its name.
 """
 
+_REQUIREMENTS = """
+## Requirements
+
+The normative requirements on a server whose behaviour a test can show. Those on the layout of structures are not
+counted: the wire definitions and their tests on published bytes prove them wholesale. The requirements that do not
+apply, or are about what is not built yet, stand in [requirements](requirements), each with the reason; the last column
+leaves them out.
+"""
+
 
 def table() -> str:
     """The whole document."""
     load_handlers()
     tests = {
-        path.relative_to(ROOT / "tests").with_suffix("").as_posix(): _names(path.read_text(encoding="utf-8"))
-        for path in sorted((ROOT / "tests").rglob("*.py"))
+        path.relative_to(requirements.ROOT / "tests").with_suffix("").as_posix(): _names(
+            path.read_text(encoding="utf-8")
+        )
+        for path in sorted((requirements.ROOT / "tests").rglob("*.py"))
     }
     of_nspi = {module: names for module, names in tests.items() if "emsmdb" not in module and "rop" not in module}
     of_emsmdb = {module: names for module, names in tests.items() if "nspi" not in module}
@@ -67,7 +77,8 @@ def table() -> str:
             "\n## Remote operations\n",
             f"{implemented} of {sum(rop.request is not None for rop in ROPS.values())} are implemented.\n",
             *_markdown(("RopId", "Name", "MS-OXCROPS", "State", "Tests"), rops),
-            "",
+            _REQUIREMENTS,
+            *requirements.table(),
         )
     )
 

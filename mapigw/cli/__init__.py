@@ -4,7 +4,9 @@ import click
 
 from mapigw.cli.demo import demo
 from mapigw.cli.group import Group
+from mapigw.cli.groups import group
 from mapigw.cli.mailbox import mailbox
+from mapigw.cli.oab import oab
 from mapigw.cli.serve import serve
 from mapigw.cli.user import user
 
@@ -17,5 +19,7 @@ def main() -> None:
 
 main.add_command(serve)
 main.add_command(user)
+main.add_command(group)
 main.add_command(mailbox)
+main.add_command(oab)
 main.add_command(demo)

@@ -1,4 +1,4 @@
-"""The users of all domains, served from memory.
+"""The users and groups of all domains, served from memory.
 
 Every request of every client asks who somebody is, so the directory is held whole (a few hundred bytes an entry) and
 replaced in one assignment when the stamp in the data folder shows that somebody, this process or another, changed it.
@@ -9,45 +9,41 @@ import re
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 from mapigw.directory.addresses import canonical_address, checked_display_name, lookup_key
-from mapigw.directory.errors import DuplicateAddress, UnknownAlias, UnknownUser
-from mapigw.directory.model import Account, User
+from mapigw.directory.errors import (
+    DuplicateAddress,
+    DuplicateMember,
+    GroupCycle,
+    UnknownAlias,
+    UnknownGroup,
+    UnknownMember,
+    UnknownUser,
+)
+from mapigw.directory.model import Account, Group, User
 from mapigw.directory.passwords import Passwords
+from mapigw.directory.snapshot import Snapshot, snapshot_of
 from mapigw.mailbox import provision
 from mapigw.store import directory as rows
+from mapigw.store import groups as group_rows
 from mapigw.store.database import Connection, Database
-from mapigw.store.stamp import Stamp, StampState
+from mapigw.store.groups import MemberRow
+from mapigw.store.stamp import Kept, Stamp
 from mapigw.wire.properties import filetime
 
 ORGANIZATION = "mapigw"
-CONFIRMATION_DELAY = 30.0  # seconds; longer than any write of the directory takes
 _DN_NAME_LIMIT = 31  # with the 32 digits and the hyphen, the 64 characters of a cn (X.520 ub-common-name)
 
 
-@dataclass(frozen=True, slots=True)
-class _Snapshot:
-    """The directory at one moment, by everything it is asked for."""
-
-    users: tuple[User, ...] = ()
-    by_address: dict[str, Account] = field(default_factory=dict)
-    by_legacy_dn: dict[str, Account] = field(default_factory=dict)  # lower case
-    by_mailbox: dict[int, Account] = field(default_factory=dict)
-
-
-def legacy_dn(mailbox_guid: UUID, address: str) -> str:
-    """The LegacyDN of a new user. It is stored and never changes: profiles, entry ids and old mail name it.
+def legacy_dn(guid: UUID, address: str) -> str:
+    """The LegacyDN of a new user or group. It is stored and never changes: profiles, entry ids and old mail name it.
 
     The form is Exchange's; the name at the end is for people who read traces.
     """
     name = re.sub(r"[^a-z0-9._-]", "", address.partition("@")[0])[:_DN_NAME_LIMIT]
-    return (
-        f"/o={ORGANIZATION}/ou=Exchange Administrative Group (FYDIBOHF23SPDLT)/cn=Recipients"
-        f"/cn={mailbox_guid.hex}-{name}"
-    )
+    return f"/o={ORGANIZATION}/ou=Exchange Administrative Group (FYDIBOHF23SPDLT)/cn=Recipients/cn={guid.hex}-{name}"
 
 
 class Directory:
@@ -65,23 +61,20 @@ class Directory:
     ) -> None:
         self.passwords = passwords or Passwords()
         self._database = database
-        self._clock = clock
         self._stamp = Stamp(database.data, "directory")
-        self._loading = asyncio.Lock()
-        self._snapshot = _Snapshot()
-        self._loaded_at: StampState | None = None
-        self._confirm_after: float | None = None
+        self._kept = Kept(self._stamp, self._load, clock)
 
     async def account(self, address: str) -> Account | None:
         """As `by_address`, with the password hash; for authentication only."""
-        snapshot = self._snapshot if self._is_fresh() else await self._reload()
+        snapshot = await self._kept.get()
         key = lookup_key(address)
         return None if key is None else snapshot.by_address.get(key)
 
     def account_at_hand(self, address: str) -> Account | None:
         """As `account`, without waiting: None as well when the directory must be read anew first."""
+        snapshot = self._kept.at_hand()
         key = lookup_key(address)
-        return self._snapshot.by_address.get(key) if key is not None and self._is_fresh() else None
+        return snapshot.by_address.get(key) if key is not None and snapshot is not None else None
 
     async def by_address(self, address: str) -> User | None:
         """Who has this primary address or alias, in any case of letters."""
@@ -90,22 +83,114 @@ class Directory:
 
     async def by_legacy_dn(self, dn: str) -> User | None:
         """Whose LegacyDN this is, in any case of letters."""
-        snapshot = self._snapshot if self._is_fresh() else await self._reload()
+        snapshot = await self._kept.get()
         account = snapshot.by_legacy_dn.get(dn.lower())
         return account.user if account else None
 
     async def by_mailbox(self, mailbox_id: int) -> User | None:
-        snapshot = self._snapshot if self._is_fresh() else await self._reload()
+        snapshot = await self._kept.get()
         account = snapshot.by_mailbox.get(mailbox_id)
         return account.user if account else None
 
     async def users(self, domain: str | None = None) -> tuple[User, ...]:
         """All users, or those of a domain, enabled and disabled, by display name."""
-        snapshot = self._snapshot if self._is_fresh() else await self._reload()
+        snapshot = await self._kept.get()
         if domain is None:
             return snapshot.users
         name = (lookup_key(f"x@{domain}") or "").partition("@")[2]
         return tuple(user for user in snapshot.users if user.domain == name)
+
+    # Groups
+
+    async def groups(self) -> tuple[Group, ...]:
+        """All groups, by display name."""
+        return (await self._kept.get()).groups
+
+    async def group(self, address: str) -> Group | None:
+        """The group with this address, in any case of letters."""
+        key = lookup_key(address)
+        return None if key is None else (await self._kept.get()).group_by_address.get(key)
+
+    async def names_of(self, user: User) -> frozenset[str]:
+        """The legacy DNs, in lower case, of a user and of every group that the user is in, at any depth."""
+        return (await self._kept.get()).names_of(user)
+
+    async def entry(self, dn: str) -> User | Group | None:
+        """The user or group whose LegacyDN this is, in any case of letters."""
+        return await self.by_legacy_dn(dn) or (await self._kept.get()).group_by_legacy_dn.get(dn.lower())
+
+    async def add_group(self, address: str, *, display_name: str = "") -> Group:
+        """Create an empty group, and its domain where it is the first there.
+
+        Raises `InvalidAddress`, `InvalidDisplayName`, `DuplicateAddress`.
+        """
+        address = canonical_address(address)
+        display_name = checked_display_name(display_name, address)
+        async with self._change() as connection:
+            await self._refuse_taken(connection, address)
+            await group_rows.insert_group(
+                connection,
+                domain_id=await rows.ensure_domain(connection, address.partition("@")[2]),
+                address=address,
+                display_name=display_name,
+                legacy_dn=legacy_dn(uuid4(), address),
+                created=filetime(datetime.now(UTC)),
+            )
+        return await self._known_group(address)
+
+    async def remove_group(self, address: str) -> None:
+        """Remove a group. What it was granted is nobody's any more: a later namesake has another LegacyDN.
+
+        Raises `UnknownGroup`.
+        """
+        async with self._change() as connection:
+            await group_rows.delete_group(connection, await self._group_id(connection, address))
+
+    async def add_member(self, group: str, member: str) -> Group:
+        """Let a user, by any of the user's addresses, or a group be a member.
+
+        Raises `UnknownGroup`, `UnknownUser` (neither a user nor a group), `DuplicateMember`, `GroupCycle`.
+        """
+        async with self._change() as connection:
+            row = await self._member(connection, group, member)
+            if row.member_group_id is not None and await group_rows.contains(
+                connection, row.member_group_id, row.group_id
+            ):
+                raise GroupCycle(member, group)
+            if not await group_rows.insert_member(connection, row):
+                raise DuplicateMember(member, group)
+        return await self._known_group(group)
+
+    async def remove_member(self, group: str, member: str) -> Group:
+        """Raises `UnknownGroup`, `UnknownUser` (neither a user nor a group), `UnknownMember`."""
+        async with self._change() as connection:
+            if not await group_rows.delete_member(connection, await self._member(connection, group, member)):
+                raise UnknownMember(member, group)
+        return await self._known_group(group)
+
+    async def _known_group(self, address: str) -> Group:
+        group = await self.group(address)
+        if group is None:
+            raise UnknownGroup(address)
+        return group
+
+    @staticmethod
+    async def _group_id(connection: Connection, address: str) -> int:
+        key = lookup_key(address)
+        group_id = None if key is None else await group_rows.group_id_of(connection, key)
+        if group_id is None:
+            raise UnknownGroup(address)
+        return group_id
+
+    async def _member(self, connection: Connection, group: str, member: str) -> MemberRow:
+        group_id = await self._group_id(connection, group)
+        key = lookup_key(member)
+        member_group_id = None if key is None else await group_rows.group_id_of(connection, key)
+        if member_group_id is not None:
+            return MemberRow(group_id, None, member_group_id)
+        return MemberRow(group_id, await self._user_id(connection, member), None)
+
+    # Users
 
     async def add(self, address: str, password: str, *, display_name: str = "", admin: bool = False) -> User:
         """Create a user with its mailbox, and its domain where it is the first there, in one transaction.
@@ -189,13 +274,9 @@ class Directory:
 
     @asynccontextmanager
     async def _change(self) -> AsyncIterator[Connection]:
-        """A write transaction between two bumps of the stamp; see `mapigw.store.stamp`."""
-        await asyncio.to_thread(self._stamp.bump)
-        try:
-            async with self._database.write() as connection:
-                yield connection
-        finally:
-            await asyncio.to_thread(self._stamp.bump)
+        """A write transaction that the stamp announces."""
+        async with self._stamp.changing(), self._database.write() as connection:
+            yield connection
 
     async def _known(self, address: str) -> User:
         user = await self.by_address(address)
@@ -218,9 +299,9 @@ class Directory:
 
     @staticmethod
     async def _refuse_taken(connection: Connection, address: str) -> None:
-        owner = await rows.user_id_of(connection, address)
+        owner = await rows.owner_of(connection, address)
         if owner is not None:
-            raise DuplicateAddress(address, await rows.primary_address(connection, owner))
+            raise DuplicateAddress(address, owner)
 
     async def _user(self, user_id: int, address: str) -> User:
         user = await self.by_address(address)
@@ -228,59 +309,8 @@ class Directory:
             raise UnknownUser(address)
         return user
 
-    def _is_fresh(self) -> bool:
-        """One stat() (about 1 µs, no disk access), so it runs on the event loop."""
-        if self._stamp.state() != self._loaded_at:
-            return False
-        return self._confirm_after is None or self._clock() < self._confirm_after
-
-    async def _reload(self) -> _Snapshot:
-        async with self._loading:
-            if self._is_fresh():  # another task has loaded it while this one waited
-                return self._snapshot
-            state = self._stamp.state()  # before the rows: a change while they are read shows afterwards
-            changed = state != self._loaded_at
-            async with self._database.snapshot() as connection:
-                users, aliases = await rows.load(connection)
-            self._snapshot = await asyncio.to_thread(_snapshot_of, users, aliases)
-            self._loaded_at = state
-            # A writer that died between its commit and its second bump left no more than its first one, and this load
-            # may have come before its commit. So what was changed is read once more, when that writer must be done.
-            self._confirm_after = self._clock() + CONFIRMATION_DELAY if changed else None
-            return self._snapshot
-
-
-def _snapshot_of(users: list[rows.UserRow], aliases: list[rows.AliasRow]) -> _Snapshot:
-    aliases_of: dict[int, list[str]] = {}
-    for alias in aliases:
-        aliases_of.setdefault(alias.user_id, []).append(alias.address)
-    accounts = [
-        Account(
-            User(
-                user_id=row.user_id,
-                mailbox_id=row.mailbox_id,
-                mailbox_guid=row.mailbox_guid,
-                address=row.address,
-                display_name=row.display_name,
-                legacy_dn=row.legacy_dn,
-                domain=row.domain,
-                aliases=tuple(aliases_of.get(row.user_id, ())),
-                enabled=row.enabled,
-                admin=row.admin,
-            ),
-            row.password_hash,
-        )
-        for row in users
-    ]
-    return _Snapshot(
-        users=tuple(
-            sorted(
-                (account.user for account in accounts), key=lambda user: (user.display_name.casefold(), user.address)
-            )
-        ),
-        by_address={
-            address: account for account in accounts for address in (account.user.address, *account.user.aliases)
-        },
-        by_legacy_dn={account.user.legacy_dn.lower(): account for account in accounts},
-        by_mailbox={account.user.mailbox_id: account for account in accounts},
-    )
+    async def _load(self) -> Snapshot:
+        async with self._database.snapshot() as connection:
+            users, aliases = await rows.load(connection)
+            found, members = await group_rows.load(connection)
+        return await asyncio.to_thread(snapshot_of, users, aliases, found, members)

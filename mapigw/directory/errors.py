@@ -31,3 +31,23 @@ class UnknownUser(DirectoryError):  # noqa: N818
 class UnknownAlias(DirectoryError):  # noqa: N818
     def __init__(self, address: str, owner: str) -> None:
         super().__init__(f"{address} is not an alias of {owner}")
+
+
+class UnknownGroup(DirectoryError):  # noqa: N818
+    def __init__(self, address: str) -> None:
+        super().__init__(f"there is no group {address}")
+
+
+class UnknownMember(DirectoryError):  # noqa: N818
+    def __init__(self, address: str, group: str) -> None:
+        super().__init__(f"{address} is not a member of {group}")
+
+
+class DuplicateMember(DirectoryError):  # noqa: N818
+    def __init__(self, address: str, group: str) -> None:
+        super().__init__(f"{address} is a member of {group} already")
+
+
+class GroupCycle(DirectoryError):  # noqa: N818
+    def __init__(self, address: str, group: str) -> None:
+        super().__init__(f"{address} cannot be a member of {group}: the group would contain itself")

@@ -1,4 +1,4 @@
-"""What the directory hands out: one value a user."""
+"""What the directory hands out: one value a user, one a group."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -26,3 +26,15 @@ class Account:
 
     user: User
     password_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A distribution group; whoever is in a member group is in this one."""
+
+    group_id: int
+    address: str
+    display_name: str
+    legacy_dn: str
+    domain: str
+    members: tuple[str, ...]  # primary addresses of users and groups, sorted

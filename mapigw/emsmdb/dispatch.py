@@ -11,10 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from mapigw.emsmdb.errors import RopError
-from mapigw.emsmdb.packing import RESIDUAL, next_packed
+from mapigw.emsmdb.errors import NeedsRoomError, RopError
+from mapigw.emsmdb.packing import least_room, next_packed
+from mapigw.emsmdb.progress import abort
 from mapigw.emsmdb.registry import HANDLERS, Call
 from mapigw.emsmdb.session import RELEASED_HANDLE, UNASSIGNED_HANDLE, Session
+from mapigw.emsmdb.waiting import Stimulus
+from mapigw.mailbox.events import ORIGIN
 from mapigw.wire.codes import ErrorCode
 from mapigw.wire.mapihttp import ExecuteFlags
 from mapigw.wire.rop_buffer import RopRequest, build_response, join, parse_requests
@@ -37,6 +40,7 @@ changed something, never has to be undone."""
 _CHAIN = int(ExecuteFlags.Chain)
 _RELEASE = ROPS_BY_NAME["Release"]
 _PENDING = ROPS_BY_NAME["Pending"]
+_PROGRESS = ROPS_BY_NAME["Progress"]
 _BUFFER_TOO_SMALL = ROPS_BY_NAME["BufferTooSmall"]
 
 
@@ -73,7 +77,15 @@ async def execute(session: Session, data: bytes, flags: int, max_rop_out: int, r
     if len(payloads) != 1:
         # Packed uploads are for servers that announce them (MS-OXCRPC 3.1.4.2.1.1.1), which this one does not.
         raise ExecuteError(ErrorCode.RpcFormat, f"{len(payloads)} extended buffers")
-    return join_payloads(await _Execution(session, payloads[0], flags, max_rop_out, record).run())
+    execution = _Execution(session, payloads[0], flags, max_rop_out, record)
+    origin = ORIGIN.set(session)
+    session.waiting.happened(Stimulus.EXECUTE)
+    try:
+        await session.end_lost_logons()
+        return join_payloads(await execution.run())
+    finally:
+        session.waiting.happened(Stimulus.EXECUTED)
+        ORIGIN.reset(origin)
 
 
 class _Execution:
@@ -117,7 +129,7 @@ class _Execution:
                 repeat = next_packed(request, value)
         frames = [responses]
         self.room -= self.frame_size(used)
-        while repeat is not None and self.room >= RESIDUAL[repeat.rop.name] and len(frames) < MAXIMUM_FRAMES:
+        while repeat is not None and self.room >= least_room(repeat) and len(frames) < MAXIMUM_FRAMES:
             space = self.limit() - _PENDING_SIZE
             _, response, value = await self.one(repeat, space)
             if len(response) > space:
@@ -129,7 +141,7 @@ class _Execution:
             self.room -= self.frame_size(used)
             repeat = None if value is None else next_packed(repeat, value)
         self.room += self.frame_size(used)
-        self.append_notifications(frames[-1], used)
+        await self.append_notifications(frames[-1], used)
         return [join(frame, self.handles) for frame in frames]
 
     def limit(self) -> int:
@@ -155,22 +167,26 @@ class _Execution:
         call = Call(self.session, request, self.handles, space)
         value: Mapping[str, Any] | None
         code = 0
+        if rop is not _PROGRESS:
+            await abort(self.session.logons.get(request.logon_id))  # MS-OXCPRPT 3.1.5
         try:
             handler = HANDLERS.get(rop.name)
             if handler is None:
                 raise RopError(ErrorCode.NotImplemented)
             value = await handler(call, request.value)
-            response = build_response(rop, call.response_index, 0, value, columns=call.columns)
+            response = build_response(call.rop, call.response_index, 0, value, columns=call.columns)
         except RopError as error:
             code, value = error.code, None
-            if code not in rop.success:
+            if code not in call.rop.success:
                 await self.undo(call)
-            response = build_response(rop, call.response_index, code, error.value, columns=call.columns)
+            response = build_response(call.rop, call.response_index, code, error.value, columns=call.columns)
+        except NeedsRoomError as error:
+            value, response = None, bytes(error.size)
         except Exception:
             logger.exception("Rop%s failed (user %s)", rop.name, self.session.user.address)
             code, value = int(ErrorCode.GeneralFailure), None
             await self.undo(call)
-            response = build_response(rop, call.response_index, code)
+            response = build_response(call.rop, call.response_index, code)
         self.record.rops.append((rop.name, code))
         return call, response, value
 
@@ -205,10 +221,11 @@ class _Execution:
         self.record.rops.append((_BUFFER_TOO_SMALL.name, 0))
         return join([*responses, build_response(_BUFFER_TOO_SMALL, 0, 0, value)], self.handles)
 
-    def append_notifications(self, responses: list[bytes], used: int) -> None:
+    async def append_notifications(self, responses: list[bytes], used: int) -> None:
         """RopNotify for what is queued, as far as it fits, and RopPending for what does not (MS-OXCNOTIF 3.1.5.1)."""
-        if not self.session.has_notifications:
+        notices = self.session.notices
+        if not notices:
             return
-        responses += self.session.take_notifications(self.limit() - used - _PENDING_SIZE)
-        if self.session.has_notifications:
+        responses += await notices.take(self.limit() - used - _PENDING_SIZE)
+        if notices:
             responses.append(build_response(_PENDING, 0, 0, {"session_index": 0}))

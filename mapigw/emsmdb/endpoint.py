@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import itertools
 import logging
 import time
@@ -221,14 +220,12 @@ class EmsmdbSession:
     async def _notification_wait(self, body: bytes) -> bytes:
         """Wait for an event, for the session's end or for 5 minutes (MS-OXCMAPIHTTP 2.2.4.4)."""
         NOTIFICATION_WAIT_REQUEST.parse(body)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self.endpoint.wait_seconds):
-                await self.session.event_pending.wait()
+        event_pending = await self.session.waiting.wait(self.endpoint.wait_seconds)
         return NOTIFICATION_WAIT_RESPONSE.build(
             {
                 "status_code": 0,
                 "error_code": 0,
-                "event_pending": int(self.session.has_notifications),
+                "event_pending": int(event_pending),
                 "auxiliary_buffer": b"",
             }
         )

@@ -14,3 +14,11 @@ class RopError(Exception):
         super().__init__(f"0x{code:08X}")
         self.code = int(code)
         self.value = value
+
+
+class NeedsRoomError(Exception):
+    """The ROP was not executed: its response is to have ``size`` bytes, for which there is no room."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(f"{size} bytes")
+        self.size = size

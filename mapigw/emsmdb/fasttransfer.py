@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from mapigw.emsmdb.download import FastTransferSource
-from mapigw.emsmdb.errors import RopError
+from mapigw.emsmdb.errors import NeedsRoomError, RopError
 from mapigw.emsmdb.registry import Call, handles
 from mapigw.wire.codes import ErrorCode
 
@@ -19,6 +19,8 @@ async def fast_transfer_source_get_buffer(call: Call, request: Any) -> dict[str,
     """2.2.3.1.1.5: the next part of the stream (3.2.5.8.1.5)."""
     source = call.object(FastTransferSource)
     limit = request.maximum_buffer_size if request.buffer_size == SERVER_DECIDES else request.buffer_size
+    if request.buffer_size != SERVER_DECIDES and limit > call.space - RESPONSE_OVERHEAD:
+        raise NeedsRoomError(RESPONSE_OVERHEAD + limit)
     data = await source.read(min(limit, call.space - RESPONSE_OVERHEAD))
     if not data and not source.done:
         raise RopError(ErrorCode.BufferTooSmall)  # not even one value fits, and none ever would

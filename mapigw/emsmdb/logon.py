@@ -1,55 +1,99 @@
-"""Logon ROPs (MS-OXCSTOR 2.2.1, MS-OXCROPS 2.2.3) for private mailboxes."""
+"""Logon ROPs (MS-OXCSTOR 2.2.1, MS-OXCROPS 2.2.3) for private mailboxes. Public folder logons are refused."""
 
 from datetime import UTC, datetime
+from enum import IntFlag
 from typing import Any, Final
 
+from mapigw.directory.model import User
 from mapigw.emsmdb.errors import RopError
 from mapigw.emsmdb.objects import Logon
 from mapigw.emsmdb.registry import Call, handles
+from mapigw.emsmdb.session import Session
 from mapigw.mailbox.folder_properties import OWN_REPLICA
-from mapigw.mailbox.mailboxes import NotFoundError
-from mapigw.mailbox.permissions import Accessor
+from mapigw.mailbox.mailboxes import Mailbox, NotFoundError
+from mapigw.mailbox.permissions import Accessor, permission_lists
+from mapigw.mailbox.replicas import ReplicasExhaustedError, replica_guid, replica_id
+from mapigw.mailbox.search_folders import resume
 from mapigw.mailbox.special_folders import LOGON_FOLDERS
+from mapigw.mailbox.store_properties import special_folder_ids, store_properties
+from mapigw.wire import tags
+from mapigw.wire.code_pages import codec_name
 from mapigw.wire.codes import ErrorCode
 from mapigw.wire.primitives import LongTermId, ObjectId
 
-PRIVATE: Final = 0x01
-RETURNED_FLAGS: Final = 0x07  # Private, Undercover, Ghosted; the spooler's 0x08 is not given back
-RESERVED: Final = 0x01
-OWNER_RIGHT: Final = 0x02
-SEND_AS_RIGHT: Final = 0x04
-USE_PER_MDB_REPLID_MAPPING: Final = 0x01000000
+
+class LogonFlags(IntFlag):
+    """2.2.1.1.1"""
+
+    Private = 0x01
+    Undercover = 0x02
+    Ghosted = 0x04
+    SpoolerProcess = 0x08
+
+
+class OpenFlags(IntFlag):
+    """2.2.1.1.1"""
+
+    UseAdminPrivilege = 0x00000001
+    Public = 0x00000002
+    HomeLogon = 0x00000004
+    TakeOwnership = 0x00000008
+    AlternateServer = 0x00000100
+    IgnoreHomeMdb = 0x00000200
+    NoMail = 0x00000400
+    UsePerMdbReplidMapping = 0x01000000
+    SupportProgress = 0x20000000
+
+
+class ResponseFlags(IntFlag):
+    """2.2.1.1.3"""
+
+    Reserved = 0x01
+    OwnerRight = 0x02
+    SendAsRight = 0x04
+    Oof = 0x10
+
+
+RETURNED_FLAGS: Final = LogonFlags.Private | LogonFlags.Undercover | LogonFlags.Ghosted
+DEFINED_LOGON_FLAGS: Final = sum(LogonFlags)
+IGNORED_OPEN_FLAGS: Final = 0x003FFFFF  # MAPI defines more than the specification, and some of its clients set them
+DEFINED_OPEN_FLAGS: Final = sum(OpenFlags) | IGNORED_OPEN_FLAGS
 GWART_TIME: Final = 0x01D00000_00000000  # the address types never change
 
 
 @handles("Logon")
 async def logon(call: Call, request: Any) -> dict[str, Any]:
-    """2.2.1.1: log on to the user's own mailbox. Public folders and other people's mailboxes are refused."""
+    """3.2.5.1: log on to a mailbox as its owner, as an administrator, or with the rights somebody was given.
+
+    All mailboxes are on this server, so that nobody is redirected to another (ecWrongServer) or told to pause.
+    """
     session = call.session
-    if not request.logon_flags & PRIVATE:
-        raise RopError(ErrorCode.LogonFailed)
-    owner = await session.directory.by_legacy_dn(request.essdn.rstrip(b"\0").decode("ascii", "replace"))
+    defined = not (request.logon_flags & ~DEFINED_LOGON_FLAGS or request.open_flags & ~DEFINED_OPEN_FLAGS)
+    if not request.logon_flags & LogonFlags.Private:
+        # There is no public folder store, whatever server is asked for (3.2.5.1.2).
+        raise RopError(ErrorCode.LogonFailed if defined else ErrorCode.GeneralFailure)
+    owner = await session.directory.by_legacy_dn(request.essdn.decode("ascii", "replace"))
     if owner is None or not owner.enabled:
         raise RopError(ErrorCode.UnknownUser)
+    if codec_name(session.parameters.default_code_page) is None:
+        raise RopError(ErrorCode.UnknownCodePage)
+    if not defined:
+        raise RopError(ErrorCode.GeneralFailure)
     first = next(iter(session.logons.values()), None)
     another = first is not None and first.owner.mailbox_id != owner.mailbox_id
-    if another and not request.open_flags & USE_PER_MDB_REPLID_MAPPING:
+    if another and not request.open_flags & OpenFlags.UsePerMdbReplidMapping:
         raise RopError(ErrorCode.InvalidParameter)
-    if owner.user_id != session.user.user_id:
-        raise RopError(ErrorCode.LoginPermission)
-    try:
-        mailbox = await session.mailboxes.open(owner.mailbox_id)
-    except NotFoundError as error:
-        raise RopError(ErrorCode.UnknownUser) from error
-    special = {folder.special: folder.folder_id for folder in await mailbox.folders() if folder.special}
+    mailbox, special = await _open(session, owner)
+    accessor = await _accessor(session, owner, mailbox, request.open_flags)
+    response_flags = await _response_flags(session, owner, mailbox, accessor)
     await session.release_logon(call.logon_id)
-    accessor = Accessor(frozenset({session.user.legacy_dn.lower()}), is_owner=True)
     call.open(request, Logon(session, call.logon_id, mailbox, owner, accessor))
+    await resume(mailbox)
     now = datetime.now(UTC)
     return {
         "logon_flags": request.logon_flags & RETURNED_FLAGS,
         "folder_ids": [ObjectId(OWN_REPLICA, special[key]) for key in LOGON_FOLDERS],
-        "response_flags": RESERVED | OWNER_RIGHT | SEND_AS_RIGHT,
+        "response_flags": response_flags,
         "mailbox_guid": mailbox.guid,
         "repl_id": OWN_REPLICA,
         "repl_guid": mailbox.replica_guid,
@@ -63,85 +107,100 @@ async def logon(call: Call, request: Any) -> dict[str, Any]:
             "year": now.year,
         },
         "gwart_time": GWART_TIME,
-        "store_state": 0,
+        "store_state": 0,  # also where there are searches, as Exchange 2010 and later answer
         "per_user_guid": None,
     }
 
 
-@handles("GetReceiveFolder")
-async def get_receive_folder(call: Call, request: Any) -> dict[str, Any]:
-    """2.2.1.2: the longest configured prefix of the message class, without regard to case."""
-    mailbox = call.object(Logon).mailbox
-    wanted = request.message_class.decode("latin-1")
-    if not _is_message_class(wanted):
-        raise RopError(ErrorCode.InvalidParameter)
-    best = None
-    for row in await mailbox.receive_folders():
-        name = row.message_class
-        matching = not name or (wanted + ".").lower().startswith((name + ".").lower())
-        if matching and (best is None or len(name) > len(best.message_class)):
-            best = row
-    if best is None:
-        inbox = await mailbox.special_folder("inbox")
-        return {"folder_id": ObjectId(OWN_REPLICA, inbox.folder_id), "explicit_message_class": b""}
-    return {
-        "folder_id": ObjectId(OWN_REPLICA, best.folder_id),
-        "explicit_message_class": best.message_class.encode("latin-1"),
-    }
+async def _open(session: Session, owner: User) -> tuple[Mailbox, dict[str, int]]:
+    """The mailbox, and its well-known folders by key. `RopError` UnknownUser when it is missing."""
+    try:
+        mailbox = await session.mailboxes.open(owner.mailbox_id)
+    except NotFoundError as error:
+        raise RopError(ErrorCode.UnknownUser) from error
+    special = await special_folder_ids(mailbox)
+    if not special:  # deleted in this moment
+        raise RopError(ErrorCode.UnknownUser)
+    return mailbox, special
 
 
-def _is_message_class(name: str) -> bool:
-    """MS-OXCSTOR 2.2.1.2.1: printable ASCII, at most 254 characters, no period at either end, none after another."""
-    return (
-        len(name) <= 254
-        and all(" " <= letter <= "~" for letter in name)
-        and not name.startswith(".")
-        and not name.endswith(".")
-        and ".." not in name
-    )
+async def _accessor(session: Session, owner: User, mailbox: Mailbox, open_flags: int) -> Accessor:
+    """Who logs on (3.2.5.1.1).
+
+    Raises `RopError`: MailboxDisabled for a user who has been disabled, AccessDenied where administrative access is
+    asked for by anybody but an administrator, LoginPermission for somebody without any right in the mailbox.
+    """
+    user = await session.directory.by_legacy_dn(session.user.legacy_dn)
+    if user is None or not user.enabled:
+        raise RopError(ErrorCode.MailboxDisabled)
+    administrative = session.parameters.admin or bool(open_flags & OpenFlags.UseAdminPrivilege)
+    if open_flags & OpenFlags.UseAdminPrivilege and not user.admin:
+        raise RopError(ErrorCode.AccessDenied)
+    is_owner = user.user_id == owner.user_id or (administrative and user.admin)
+    accessor = Accessor(await session.directory.names_of(user), is_owner=is_owner)
+    if not is_owner and not (await permission_lists(mailbox)).grant_anything(accessor):
+        raise RopError(ErrorCode.LoginPermission)
+    return accessor
 
 
-@handles("GetReceiveFolderTable")
-async def get_receive_folder_table(call: Call, request: Any) -> dict[str, Any]:
-    """2.2.1.4"""
-    rows = await call.object(Logon).mailbox.receive_folders()
-    if not rows:
-        raise RopError(ErrorCode.NoReceiveFolder)
-    return {
-        "row_count": len(rows),
-        "rows": [
-            [
-                ObjectId(OWN_REPLICA, row.folder_id).to_integer(),
-                row.message_class.encode("latin-1"),
-                row.modified,
-            ]
-            for row in rows
-        ],
-    }
+async def _response_flags(session: Session, owner: User, mailbox: Mailbox, accessor: Accessor) -> ResponseFlags:
+    flags = ResponseFlags.Reserved
+    if accessor.is_owner:
+        flags |= ResponseFlags.OwnerRight
+    if session.user.user_id == owner.user_id:
+        flags |= ResponseFlags.SendAsRight
+    if (await store_properties(mailbox)).get(tags.PidTagOutOfOfficeState):
+        flags |= ResponseFlags.Oof
+    return flags
 
 
 @handles("GetStoreState")
 async def get_store_state(call: Call, request: Any) -> dict[str, Any]:
-    """2.2.1.5: whether there are active searches; there are none."""
+    """2.2.1.5: not implemented by Exchange 2010 and later."""
     call.object(Logon)
-    return {"store_state": 0}
+    raise RopError(ErrorCode.NotImplemented)
+
+
+@handles("GetOwningServers")
+async def get_owning_servers(call: Call, request: Any) -> dict[str, Any]:
+    """2.2.1.6: there are no public folders to be found."""
+    call.object(Logon)
+    raise RopError(ErrorCode.NotFound)
+
+
+@handles("PublicFolderIsGhosted")
+async def public_folder_is_ghosted(call: Call, request: Any) -> dict[str, Any]:
+    """3.2.5.7: in a private mailbox nothing is."""
+    call.object(Logon)
+    return {"is_ghosted": False, "servers": None}
 
 
 @handles("LongTermIdFromId")
 async def long_term_id_from_id(call: Call, request: Any) -> dict[str, Any]:
-    """2.2.1.8: whether there ever was such an object is not looked at."""
+    """3.2.5.8: whether there ever was such an object is not looked at. The id 0 is nobody's, and stays 0."""
     mailbox = call.object(Logon).mailbox
-    if request.object_id.replica_id != OWN_REPLICA:
+    number: ObjectId = request.object_id
+    if not any(number):
+        return {"long_term_id": NO_LONG_TERM_ID}
+    guid = await replica_guid(mailbox, number.replica_id)
+    if guid is None:
         raise RopError(ErrorCode.NotFound)
-    return {"long_term_id": LongTermId(mailbox.replica_guid, request.object_id.counter)}
+    return {"long_term_id": LongTermId(guid, number.counter)}
 
 
 @handles("IdFromLongTermId")
 async def id_from_long_term_id(call: Call, request: Any) -> dict[str, Any]:
-    """2.2.1.9: whether there ever was such an object is not looked at. Foreign replicas get no REPLID."""
+    """3.2.5.9: a replica that was never seen gets a REPLID for ever. The id without a replica is 0."""
     mailbox = call.object(Logon).mailbox
-    if not request.long_term_id.replica_guid.int:
-        raise RopError(ErrorCode.InvalidParameter)
-    if request.long_term_id.replica_guid != mailbox.replica_guid:
-        raise RopError(ErrorCode.NotFound)
-    return {"object_id": ObjectId(OWN_REPLICA, request.long_term_id.counter)}
+    number: LongTermId = request.long_term_id
+    if not number.replica_guid.int:
+        return {"object_id": NO_ID}
+    try:
+        replica = await replica_id(mailbox, number.replica_guid)
+    except ReplicasExhaustedError as error:
+        raise RopError(ErrorCode.ParameterOverflow) from error
+    return {"object_id": ObjectId(replica, number.counter)}
+
+
+NO_ID: Final = ObjectId.from_bytes(bytes(8))
+NO_LONG_TERM_ID: Final = LongTermId.from_bytes(bytes(24))

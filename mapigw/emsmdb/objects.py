@@ -9,57 +9,30 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from mapigw.emsmdb.errors import RopError
-from mapigw.mailbox.folder_properties import (
-    IDENTIFICATION_IDS,
-    OWN_REPLICA,
-    FolderWriteError,
-    folder_reader,
-    write_folder_properties,
-)
+from mapigw.emsmdb.listening import Listening
+from mapigw.emsmdb.logon_properties import logon_properties, undeletable, unsettable
+from mapigw.mailbox.folder_properties import IDENTIFICATION_IDS, folder_properties
+from mapigw.mailbox.folder_writing import FolderWriteError, delete_folder_properties, write_folder_properties
 from mapigw.mailbox.permissions import Accessor, Rights, effective_rights
+from mapigw.mailbox.store_properties import StoreFullError, change_store_properties
 from mapigw.store.folders import Folder as FolderRow
-from mapigw.wire import tags
 from mapigw.wire.codes import ErrorCode
-from mapigw.wire.entryids import address_book_entry_id, serialized_replid_guid_map
 
 if TYPE_CHECKING:
     from mapigw.directory.model import User
+    from mapigw.emsmdb.logon_per_user import PerUserUpload
+    from mapigw.emsmdb.progress import Operation
     from mapigw.emsmdb.session import Session
+    from mapigw.emsmdb.stream_objects import Stream
     from mapigw.mailbox.mailboxes import Mailbox
-
-
-MAXIMUM_SUBMIT_KILOBYTES: Final = 153_600
-RESOURCE_FLAGS: Final = 0  # a primary mailbox of a user, not a resource
-
-READ_ONLY_STORE_PROPERTIES: Final = frozenset(
-    tag >> 16
-    for tag in (
-        tags.PidTagSerializedReplidGuidMap,
-        tags.PidTagUserEntryId,
-        tags.PidTagMailboxOwnerEntryId,
-        tags.PidTagMailboxOwnerName,
-        tags.PidTagStoreRecordKey,
-        tags.PidTagRecordKey,
-        tags.PidTagMaximumSubmitMessageSize,
-        tags.PidTagContentCount,
-        tags.PidTagMessageSize,
-        tags.PidTagMessageSizeExtended,
-        tags.PidTagCodePageId,
-        tags.PidTagIpmSubtreeEntryId,
-        tags.PidTagResourceFlags,
-        tags.PidTagExtendedRuleSizeLimit,
-        tags.PidTagProhibitReceiveQuota,
-        tags.PidTagProhibitSendQuota,
-        tags.PidTagStoreState,
-    )
-)
-"""Property ids (MS-OXCSTOR 2.2.2.1.1)."""
 
 
 class ServerObject:
     """Anything that has a handle. ``logon`` is the logon that it was opened under."""
 
     logon: Logon
+    handle = 0
+    """Its handle, as soon as it is open."""
 
     def __init__(self, logon: Logon) -> None:
         self.logon = logon
@@ -70,6 +43,11 @@ class ServerObject:
 
 class PropertyObject(ServerObject):
     """An object with properties: a logon, a folder, a message or an attachment (MS-OXCPRPT 1.3)."""
+
+    def __init__(self, logon: Logon) -> None:
+        super().__init__(logon)
+        self.streams: list[Stream] = []
+        """The open streams that can change a property of it."""
 
     @property
     def code_page(self) -> int:
@@ -102,59 +80,56 @@ class Logon(PropertyObject):
         self.mailbox = mailbox
         self.owner = owner
         self.accessor = accessor
+        self.operation: Operation | None = None
+        """What goes on in the background, until RopProgress has told of its end."""
+        self.per_user_upload: PerUserUpload | None = None
+        self.listening = Listening(self)
+
+    async def close(self) -> None:
+        if self.operation is not None:
+            await self.operation.drop()
 
     async def rights(self, folder_id: int) -> Rights:
         """What the session's user may do with a folder of this mailbox."""
         return await effective_rights(self.mailbox, self.accessor, folder_id)
 
     async def properties(self) -> Mapping[int, Any]:
-        """MS-OXCSTOR 2.2.2.1: what clients set, what leads to the special folders, and what the mailbox is.
-
-        Like Exchange it has no server type name, icons or store state: with a name the status bar of Outlook reads
-        "Connected to" that name.
-        """
-        mailbox = self.mailbox
-        reader = await folder_reader(mailbox)
-        rows = reader.rows
-        size = sum(row.content_size + row.associated_size for row in rows)
-        subtree = next(row for row in rows if row.special == "ipm_subtree")
-        parameters = self.session.parameters
-        return {
-            tags.PidTagOutOfOfficeState: False,
-            tags.PidTagLocaleId: parameters.lcid_string,
-            tags.PidTagSortLocaleId: parameters.lcid_sort,
-            **await mailbox.store_properties(),
-            **reader.identification(),
-            tags.PidTagSerializedReplidGuidMap: serialized_replid_guid_map({OWN_REPLICA: mailbox.replica_guid}),
-            tags.PidTagUserEntryId: address_book_entry_id(self.session.user.legacy_dn),
-            tags.PidTagMailboxOwnerEntryId: address_book_entry_id(self.owner.legacy_dn),
-            tags.PidTagMailboxOwnerName: self.owner.display_name,
-            tags.PidTagStoreRecordKey: mailbox.guid.bytes_le,
-            tags.PidTagRecordKey: mailbox.guid.bytes_le,
-            tags.PidTagIpmSubtreeEntryId: reader.entry_id(subtree.folder_id),
-            tags.PidTagResourceFlags: RESOURCE_FLAGS,
-            tags.PidTagMaximumSubmitMessageSize: MAXIMUM_SUBMIT_KILOBYTES,
-            tags.PidTagContentCount: sum(row.content_count for row in rows),
-            tags.PidTagMessageSize: min(size, 0x7FFFFFFF),
-            tags.PidTagMessageSizeExtended: size,
-            tags.PidTagCodePageId: parameters.default_code_page,
-        }
+        return await logon_properties(self)
 
     async def set_properties(self, values: Mapping[int, Any]) -> list[tuple[int, ErrorCode]]:
         """What leads to the special folders is the Inbox's, wherever it is written."""
-        problems = [(tag, ErrorCode.ComputedValue) for tag in values if tag >> 16 in READ_ONLY_STORE_PROPERTIES]
+        self._require_owner()
+        problems = unsettable(values)
         leading = {tag: value for tag, value in values.items() if tag >> 16 in IDENTIFICATION_IDS}
+        refused = list(problems.items())
         if leading:
-            inbox = Folder(self, (await self.mailbox.special_folder("inbox")).folder_id)
-            problems += await inbox.set_properties(leading)
-        own = {
-            tag: value
-            for tag, value in values.items()
-            if tag not in leading and tag >> 16 not in READ_ONLY_STORE_PROPERTIES
-        }
+            refused += await (await self._inbox()).set_properties(leading)
+        own = {tag: value for tag, value in values.items() if tag not in leading and tag not in problems}
         if own:
-            await self.mailbox.set_store_properties(own)
-        return problems
+            try:
+                await change_store_properties(self.mailbox, own)
+            except StoreFullError:
+                refused += [(tag, ErrorCode.TooBig) for tag in own]
+        return refused
+
+    async def delete_properties(self, columns: Collection[int]) -> list[tuple[int, ErrorCode]]:
+        self._require_owner()
+        problems = undeletable(columns)
+        leading = [column for column in columns if column >> 16 in IDENTIFICATION_IDS]
+        refused = list(problems.items())
+        if leading:
+            refused += await (await self._inbox()).delete_properties(leading)
+        own = [column for column in columns if column not in leading and column not in problems]
+        if own:
+            await change_store_properties(self.mailbox, {}, own)
+        return refused
+
+    async def _inbox(self) -> Folder:
+        return Folder(self, (await self.mailbox.special_folder("inbox")).folder_id)
+
+    def _require_owner(self) -> None:
+        if not self.accessor.is_owner:
+            raise RopError(ErrorCode.AccessDenied)
 
 
 class Folder(PropertyObject):
@@ -165,8 +140,8 @@ class Folder(PropertyObject):
         self.folder_id = folder_id
 
     async def require(self, rights: Rights) -> None:
-        """`RopError` AccessDenied unless the user has one of ``rights`` on the folder, or owns it."""
-        if not await self.logon.rights(self.folder_id) & (rights | Rights.FolderOwner):
+        """`RopError` AccessDenied unless the user has one of ``rights`` on the folder."""
+        if not await self.logon.rights(self.folder_id) & rights:
             raise RopError(ErrorCode.AccessDenied)
 
     async def row(self) -> FolderRow:
@@ -177,18 +152,22 @@ class Folder(PropertyObject):
         return row
 
     async def properties(self) -> Mapping[int, Any]:
-        reader = await folder_reader(self.logon.mailbox)
-        row = next((row for row in reader.rows if row.folder_id == self.folder_id), None)
-        if row is None:
+        values = await folder_properties(self.logon.mailbox, self.logon.accessor, self.folder_id)
+        if values is None:
             raise RopError(ErrorCode.ObjectDeleted)
-        values = reader.properties(row)
-        if row.special == "calendar":
-            # With it a calendar opened from another mailbox loads, then empties in Outlook (80040803-30141506).
-            values.pop(tags.PidTagParentSourceKey, None)
         return values
 
-    async def set_properties(self, values: Mapping[int, Any]) -> list[tuple[int, ErrorCode]]:
-        problems = await write_folder_properties(self.logon.mailbox, await self.row(), values)
+    async def set_properties(self, values: Mapping[int, Any], *, replicate: bool = True) -> list[tuple[int, ErrorCode]]:
+        """Without ``replicate`` the folder keeps its change number (MS-OXCPRPT 3.2.5.6)."""
+        await self.require(Rights.FolderOwner)
+        problems = await write_folder_properties(self.logon.mailbox, await self.row(), values, replicate=replicate)
+        return [(tag, _FOLDER_ERRORS[reason]) for tag, reason in problems]
+
+    async def delete_properties(
+        self, columns: Collection[int], *, replicate: bool = True
+    ) -> list[tuple[int, ErrorCode]]:
+        await self.require(Rights.FolderOwner)
+        problems = await delete_folder_properties(self.logon.mailbox, await self.row(), columns, replicate=replicate)
         return [(tag, _FOLDER_ERRORS[reason]) for tag, reason in problems]
 
 
@@ -198,4 +177,6 @@ _FOLDER_ERRORS: Final = {
     FolderWriteError.NAME_TAKEN: ErrorCode.CollidingNames,
     FolderWriteError.WRONG_TYPE: ErrorCode.UnexpectedType,
     FolderWriteError.EMPTY_NAME: ErrorCode.InvalidParameter,
+    FolderWriteError.LONG_NAME: ErrorCode.StringTooLong,
+    FolderWriteError.TOO_LARGE: ErrorCode.TooBig,
 }

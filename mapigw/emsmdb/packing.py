@@ -21,6 +21,7 @@ RESIDUAL = {
 """The ROPs that support packing, each with the bytes that must be left of MaxRopOut for another payload."""
 
 _MAXIMUM_BYTE_COUNT_FOLLOWS = 0xBABE
+_OVERHEAD = 0x100  # of a payload, with its header and its handles
 _NO_ADVANCE = 0x01
 _TRANSFER_PARTIAL = 0x0001
 _TRANSFER_NO_ROOM = 0x0002
@@ -46,6 +47,15 @@ def next_packed(request: RopRequest, value: Mapping[str, Any]) -> RopRequest | N
             return None
         return _changed(request, row_count=fields.row_count - returned)
     return None
+
+
+def least_room(request: RopRequest) -> int:
+    """The bytes that must be left of MaxRopOut for ``request`` to be repeated."""
+    least = RESIDUAL[request.rop.name]
+    if request.rop.name == "FastTransferSourceGetBuffer":
+        wanted: int = request.value.buffer_size
+        return least if wanted == _MAXIMUM_BYTE_COUNT_FOLLOWS else max(least, wanted + _OVERHEAD)
+    return least
 
 
 def _changed(request: RopRequest, **fields: Any) -> RopRequest:

@@ -48,6 +48,7 @@ class Call:
     def __init__(self, session: Session, request: RopRequest, handles: list[int], space: int) -> None:
         self.session = session
         self.rop = request.rop
+        """The ROP whose response is sent: the request's own, unless a handler sets another (RopProgress)."""
         self.logon_id = request.logon_id
         self.handle_index = request.handle_index
         """The index of the input handle; for RopLogon, which has none, that of the output handle."""
@@ -79,6 +80,20 @@ class Call:
         if index >= len(self.handles):
             raise RopError(ErrorCode.NullObject)
         found = self.session.resolve(self.handles[index])
+        if not isinstance(found, kind):
+            raise RopError(ErrorCode.NotSupported)
+        return found
+
+    def destination(self, index: int, kind: type[Object]) -> Object:
+        """The object at a DestHandleIndex, perhaps of another logon.
+
+        Raises `RopError`: NullDestinationObject, with the field ``dest_handle_index``, where there is none or the
+        handle was released, NotSupported for an object of another kind.
+        """
+        try:
+            found = self.session.resolve(self.handles[index])
+        except (IndexError, RopError):
+            raise RopError(ErrorCode.NullDestinationObject, {"dest_handle_index": index}) from None
         if not isinstance(found, kind):
             raise RopError(ErrorCode.NotSupported)
         return found

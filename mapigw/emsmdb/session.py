@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mapigw.emsmdb.errors import RopError
+from mapigw.emsmdb.notices import Notices
 from mapigw.emsmdb.objects import Logon, ServerObject
+from mapigw.emsmdb.waiting import Stimulus, Waiting
 from mapigw.wire.codes import ErrorCode
 
 if TYPE_CHECKING:
@@ -53,10 +53,8 @@ class Session:
         self.logons: dict[int, Logon] = {}
         self._objects: dict[int, ServerObject] = {}
         self._next_handle = 1
-        self._notifications: deque[bytes] = deque()
-        self.event_pending = asyncio.Event()
-        """Set while notifications are queued, and for good when the session is closed. NotificationWait waits for this
-        level, so that none is lost between its arrival and its wait, and none counted twice."""
+        self.waiting = Waiting()
+        self.notices = Notices(self.waiting)
 
     # Handles are never reused, so every number below the next one that is not open has been released.
 
@@ -79,6 +77,7 @@ class Session:
         handle = self._next_handle
         self._next_handle += 2 if handle + 1 == RELEASED_HANDLE else 1
         self._objects[handle] = opened
+        opened.handle = handle
         if isinstance(opened, Logon):
             self.logons[opened.logon_id] = opened
         return handle
@@ -105,13 +104,32 @@ class Session:
         for handle in [handle for handle, opened in self._objects.items() if opened is current]:
             await self.release(handle)
 
+    async def end_lost_logons(self) -> None:
+        """Release the logons that would be refused by now: before every Execute, and answered from memory.
+
+        Those are all of a user who has been disabled or removed, those to the mailboxes of such users, and another's
+        mailbox that an administrator opened who no longer is one.
+        """
+        if not self.logons:
+            return
+        user = await self.directory.by_legacy_dn(self.user.legacy_dn)
+        for logon in list(self.logons.values()):
+            owner = user if logon.owner.user_id == self.user.user_id else None
+            if owner is None:
+                owner = await self.directory.by_legacy_dn(logon.owner.legacy_dn)
+            if not (user and user.enabled and owner and owner.enabled) or (
+                logon.accessor.is_owner and owner.user_id != user.user_id and not user.admin
+            ):
+                logger.info("a logon of %s to the mailbox of %s is ended", self.user.address, logon.owner.address)
+                await self.release_logon(logon.logon_id)
+
     async def close(self) -> None:
         """Release everything and end a NotificationWait. Idempotent."""
         self.logons.clear()
         while self._objects:
             await self._let_go(self._objects.popitem()[1])
-        self._notifications.clear()
-        self.event_pending.set()
+        self.notices.close()
+        self.waiting.happened(Stimulus.CLOSE)
 
     async def _let_go(self, released: ServerObject) -> None:
         try:
@@ -119,23 +137,3 @@ class Session:
         except Exception:
             # Whoever releases it has no use for the error, and the other objects must still be released.
             logger.exception("a %s of %s cannot be closed", type(released).__name__, self.user.address)
-
-    @property
-    def has_notifications(self) -> bool:
-        """Whether anything is queued for the next Execute."""
-        return bool(self._notifications)
-
-    def notify(self, response: bytes) -> None:
-        """Queue one built RopNotify response for the next Execute and wake the NotificationWait."""
-        self._notifications.append(response)
-        self.event_pending.set()
-
-    def take_notifications(self, space: int) -> list[bytes]:
-        """The queued RopNotify responses, oldest first, as many as fit in ``space`` bytes."""
-        taken = []
-        while self._notifications and len(self._notifications[0]) <= space:
-            space -= len(self._notifications[0])
-            taken.append(self._notifications.popleft())
-        if not self._notifications:
-            self.event_pending.clear()
-        return taken

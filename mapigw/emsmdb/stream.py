@@ -1,37 +1,38 @@
-"""Stream ROPs that read (MS-OXCPRPT 2.2.14, 2.2.15, 2.2.19, 2.2.21; MS-OXCROPS 2.2.9)."""
+"""Stream ROPs (MS-OXCPRPT 2.2.14 to 2.2.27, MS-OXCROPS 2.2.9).
 
-import asyncio
+Like Exchange 2010 and later this server has no RopLockRegionStream and no RopUnlockRegionStream.
+"""
+
 import logging
 from enum import IntEnum
 from typing import Any, Final
 
+from mapigw.emsmdb.bodies import with_bodies
 from mapigw.emsmdb.errors import RopError
-from mapigw.emsmdb.message_objects import OpenedObject
-from mapigw.emsmdb.objects import Folder, Logon, PropertyObject, ServerObject
+from mapigw.emsmdb.message_objects import Attachment, OpenedObject
+from mapigw.emsmdb.objects import Folder, PropertyObject, ServerObject
 from mapigw.emsmdb.registry import Call, handles
-from mapigw.emsmdb.values import narrowed
-from mapigw.mailbox.content import BlobValue
+from mapigw.emsmdb.stream_objects import Contents, Stream, contents_of, narrowing
+from mapigw.emsmdb.values import is_storable
+from mapigw.mailbox.permissions import Rights
 from mapigw.store.blobs import MissingBlobError
 from mapigw.wire.codes import ErrorCode
-from mapigw.wire.fasttransfer import build_value, parse_value
-from mapigw.wire.properties import PropertyType
+from mapigw.wire.properties import NAMED_PROPERTY_MINIMUM, PropertyType
 from mapigw.wire.rops.stream import MAXIMUM_BYTE_COUNT
+from mapigw.wire.tags import PidTagAttachDataObject, PidTagSecurityDescriptorAsXml
 
 log = logging.getLogger("mapigw.emsmdb")
 
-STREAM_MAXIMUM: Final = 1 << 31  # bytes of a stream (2.2.19.2)
-READ_AHEAD: Final = 1 << 18  # bytes that are read from the blob store at once
 READ_OVERHEAD: Final = 8  # response header, DataSize
 DATA_MAXIMUM: Final = 0xFFFF
 MAXIMUM_BYTE_COUNT_LIMIT: Final = 0x80000000  # MS-OXCROPS 2.2.9.2.1
 
-_STRINGS: Final = {int(PropertyType.STRING): 2, int(PropertyType.STRING8): 1}
-"""The types whose stored form ends with a NUL, which is no part of a stream, and its size."""
+_STRINGS: Final = frozenset({int(PropertyType.STRING), int(PropertyType.STRING8)})
 _BINARIES: Final = frozenset({int(PropertyType.BINARY), int(PropertyType.OBJECT)})
 
 
 class OpenMode(IntEnum):
-    """2.2.14.1, and the BestAccess of MS-OXCMSG 2.2.3.12.1, which for the time being is read-only."""
+    """2.2.14.1, and the BestAccess of MS-OXCMSG 2.2.3.12.1: as much as the object allows."""
 
     READ_ONLY = 0x00
     READ_WRITE = 0x01
@@ -47,82 +48,66 @@ class Origin(IntEnum):
     END = 0x02
 
 
-class Stream(ServerObject):
-    """A property's value, read-only: bytes, or a large value of which only parts are in memory."""
-
-    def __init__(self, logon: Logon, source: bytes | BlobValue, size: int) -> None:
-        super().__init__(logon)
-        self.size = size
-        self.position = 0
-        self._source = source
-        self._start = 0  # where the part in memory begins
-        self._part = source if isinstance(source, bytes) else b""
-
-    async def read(self, count: int) -> bytes:
-        """Up to ``count`` bytes from the seek pointer, which moves behind them. Raises `MissingBlobError`."""
-        count = min(count, self.size - self.position)
-        if count <= 0:
-            return b""
-        offset = self.position - self._start
-        if isinstance(self._source, BlobValue) and not 0 <= offset <= len(self._part) - count:
-            length = min(max(count, READ_AHEAD), self.size - self.position)
-            self._part = await self.logon.mailbox.read_blob(self._source.digest, self.position, length)
-            self._start, offset = self.position, 0
-        data = self._part[offset : offset + count]
-        self.position += len(data)
-        return data
-
-    def seek(self, position: int) -> None:
-        """Move the seek pointer. `RopError`: where it cannot go, and beyond the end, as nothing can be added here."""
-        if not 0 <= position <= min(self.size, STREAM_MAXIMUM):
-            raise RopError(ErrorCode.StreamSeekError)
-        self.position = position
-
-
 @handles("OpenStream")
 async def open_stream(call: Call, request: Any) -> dict[str, Any]:
     """2.2.14: a stream on a property of a folder, a message or an attachment."""
     target = call.object(PropertyObject)
-    wanted = request.property_tag & 0xFFFF
-    if not isinstance(target, Folder | OpenedObject) or (wanted not in _STRINGS and wanted not in _BINARIES):
+    tag = request.property_tag
+    if not isinstance(target, Folder | OpenedObject) or tag & 0xFFFF not in _STRINGS | _BINARIES:
         raise RopError(ErrorCode.NotSupported)
+    if isinstance(target, Folder) and tag == PidTagSecurityDescriptorAsXml:
+        raise RopError(ErrorCode.NotSupported)  # so that the client reads the permissions table (MS-OXCPERM 3.2.5.3)
     mode = request.open_mode_flags
     if mode not in set(OpenMode):
         raise RopError(ErrorCode.InvalidParameter)
-    if mode in {OpenMode.READ_WRITE, OpenMode.CREATE}:
-        read_only = isinstance(target, OpenedObject) and target.read_only
-        raise RopError(ErrorCode.AccessDenied if read_only else ErrorCode.NotImplemented)
+    writable = mode != OpenMode.READ_ONLY and await _is_writable(target)
+    if mode in {OpenMode.READ_WRITE, OpenMode.CREATE} and not writable:
+        raise RopError(ErrorCode.AccessDenied)
+    if isinstance(target, Attachment) and target.content.embedded is not None and tag >> 16 == _EMBEDDED:
+        raise RopError(ErrorCode.NotSupported)  # RopOpenEmbeddedMessage opens it
     try:
-        stream = await _stream(target, request.property_tag >> 16, wanted)
+        stream = await _stream(target, tag, writable=writable, create=mode == OpenMode.CREATE)
     except MissingBlobError as error:
         raise _unreadable(target, error) from error
     call.open(request, stream)
     return {"stream_size": stream.size}
 
 
-async def _stream(target: PropertyObject, property_id: int, wanted: int) -> Stream:
-    """A stream on the property, as the type ``wanted``. `RopError` NotFound."""
+_EMBEDDED: Final = PidTagAttachDataObject >> 16
+
+
+async def _is_writable(target: PropertyObject) -> bool:
+    if isinstance(target, Folder):
+        return bool(await target.logon.rights(target.folder_id) & Rights.FolderOwner)
+    return isinstance(target, OpenedObject) and not target.read_only
+
+
+async def _stream(target: PropertyObject, asked: int, *, writable: bool, create: bool) -> Stream:
+    """A stream on the property, as the type asked for. `RopError` NotFound."""
+    mailbox, wanted = target.logon.mailbox, asked & 0xFFFF
+    narrow = wanted == PropertyType.STRING8
     values = await target.properties()
-    tag = next((tag for tag in values if tag >> 16 == property_id), None)
+    if not create:
+        values = await with_bodies(target, values, (asked,), stream=True)
+    tag = next((tag for tag in values if tag >> 16 == asked >> 16 and _agree(tag & 0xFFFF, wanted)), None)
+    if create:
+        if tag is None:
+            tag = asked & ~0xFFFF | (PropertyType.STRING if wanted in _STRINGS else wanted)
+        named = asked >> 16 >= NAMED_PROPERTY_MINIMUM
+        if not is_storable(tag) or (named and await mailbox.property_name(asked >> 16) is None):
+            raise RopError(ErrorCode.NotFound)
+        return Stream(target, tag, Contents(mailbox, b"", 0), narrow=narrow, writable=True, dirty=True)
     if tag is None:
         raise RopError(ErrorCode.NotFound)
-    logon, kind, value = target.logon, tag & 0xFFFF, values[tag]
-    nul = _STRINGS.get(kind, 0)
-    if kind == wanted or {kind, wanted} <= _BINARIES:
-        if isinstance(value, BlobValue):
-            return Stream(logon, value, value.size - nul)
-        data = build_value(kind, value)
-        data = data[: len(data) - nul]
-        return Stream(logon, data, len(data))
-    if (kind, wanted) == (PropertyType.STRING, PropertyType.STRING8):
+    contents = await contents_of(mailbox, tag & 0xFFFF, values[tag])
+    if narrow:
         # Its size must be told at once, so that the whole text has to be converted here.
-        if isinstance(value, BlobValue):
-            raw = await logon.mailbox.read_blob(value.digest)
-            data = await asyncio.to_thread(lambda: narrowed(parse_value(kind, raw), target.code_page))
-        else:
-            data = narrowed(value, target.code_page)
-        return Stream(logon, data, len(data))
-    raise RopError(ErrorCode.NotFound)
+        await contents.convert(narrowing(target.code_page))
+    return Stream(target, tag, contents, narrow=narrow, writable=writable)
+
+
+def _agree(stored: int, wanted: int) -> bool:
+    return {stored, wanted} <= _BINARIES or (stored == PropertyType.STRING and wanted in _STRINGS)
 
 
 @handles("ReadStream")
@@ -145,10 +130,53 @@ def _unreadable(target: ServerObject, error: MissingBlobError) -> RopError:
     return RopError(ErrorCode.StorageReadFault)
 
 
+@handles("WriteStream")
+async def write_stream(call: Call, request: Any) -> dict[str, Any]:
+    """2.2.16: everything is written, or nothing."""
+    stream = call.object(Stream)
+    try:
+        await stream.write(request.data)
+    except MissingBlobError as error:
+        raise _unreadable(stream, error) from error
+    return {"written_size": len(request.data)}
+
+
+handles("WriteStreamExtended")(write_stream)  # 2.2.17: the response's WrittenSize is wider
+
+
+@handles("WriteAndCommitStream")
+async def write_and_commit_stream(call: Call, request: Any) -> dict[str, Any]:
+    """2.2.26: not on the properties of folders."""
+    stream = call.object(Stream)
+    if isinstance(stream.target, Folder):
+        raise RopError(ErrorCode.NotSupported)
+    written = await write_stream(call, request)
+    await stream.commit()
+    return written
+
+
+@handles("CommitStream")
+async def commit_stream(call: Call, request: Any) -> dict[str, Any]:
+    """2.2.18"""
+    await call.object(Stream).commit()
+    return {}
+
+
 @handles("GetStreamSize")
 async def get_stream_size(call: Call, request: Any) -> dict[str, Any]:
     """2.2.19"""
     return {"stream_size": call.object(Stream).size}
+
+
+@handles("SetStreamSize")
+async def set_stream_size(call: Call, request: Any) -> dict[str, Any]:
+    """2.2.20"""
+    stream = call.object(Stream)
+    try:
+        await stream.resize(request.stream_size)
+    except MissingBlobError as error:
+        raise _unreadable(stream, error) from error
+    return {}
 
 
 @handles("SeekStream")
@@ -158,5 +186,27 @@ async def seek_stream(call: Call, request: Any) -> dict[str, Any]:
     origins = {Origin.BEGINNING: 0, Origin.CURRENT: stream.position, Origin.END: stream.size}
     if request.origin not in origins:
         raise RopError(ErrorCode.StorageInvalidParameter)
-    stream.seek(origins[request.origin] + request.offset)
+    try:
+        await stream.seek(origins[request.origin] + request.offset)
+    except MissingBlobError as error:
+        raise _unreadable(stream, error) from error
     return {"new_position": stream.position}
+
+
+@handles("CopyToStream")
+async def copy_to_stream(call: Call, request: Any) -> dict[str, Any]:
+    """2.2.22"""
+    source = call.object(Stream)
+    destination = call.destination(request.dest_handle_index, Stream)
+    try:
+        count = await source.copy(destination, request.byte_count)
+    except MissingBlobError as error:
+        raise _unreadable(source, error) from error
+    return {"read_byte_count": count, "written_byte_count": count}
+
+
+@handles("CloneStream")
+async def clone_stream(call: Call, request: Any) -> dict[str, Any]:
+    """2.2.27"""
+    call.open(request, call.object(Stream).clone())
+    return {}

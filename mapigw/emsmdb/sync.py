@@ -3,7 +3,8 @@
 import asyncio
 import logging
 import struct
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import suppress
 from enum import IntEnum, IntFlag
 from typing import Any, Final
 
@@ -13,14 +14,13 @@ from mapigw.emsmdb.message_stream import MessageStream, StreamOptions, progress_
 from mapigw.emsmdb.objects import Folder, Logon
 from mapigw.emsmdb.registry import Call, handles
 from mapigw.emsmdb.sync_state import SynchronizationContext
+from mapigw.mailbox.conflicts import MESSAGE_STATUS_IN_CONFLICT, version_rows
 from mapigw.mailbox.folder_properties import OWN_REPLICA, FolderReader
-from mapigw.mailbox.messages import candidate
-from mapigw.mailbox.restrictions import decoded_strings, matches
-from mapigw.mailbox.synchronization import (
-    ContentsChanges,
-    contents_changes,
-    hierarchy_changes,
-)
+from mapigw.mailbox.mailboxes import NotFoundError
+from mapigw.mailbox.permissions import Rights, permission_lists
+from mapigw.mailbox.replicas import ReplicasExhaustedError, replica_id
+from mapigw.mailbox.restrictions import decoded_strings
+from mapigw.mailbox.synchronization import ContentsChanges, HierarchyChanges, contents_changes, hierarchy_changes
 from mapigw.store.blobs import MissingBlobError
 from mapigw.store.changes import MessageChange
 from mapigw.store.messages import SyncRow
@@ -42,9 +42,9 @@ from mapigw.wire.fasttransfer import (
     push_property,
 )
 from mapigw.wire.fasttransfer_strings import recoded
-from mapigw.wire.globset import CounterSet, IdSet
+from mapigw.wire.globset import CounterSet, IdSet, Replica
 from mapigw.wire.primitives import ObjectId
-from mapigw.wire.properties import MULTIPLE, property_type
+from mapigw.wire.properties import MULTIPLE, PropertyName, property_type
 from mapigw.wire.xid import Xid
 
 log = logging.getLogger("mapigw.sync")
@@ -52,6 +52,7 @@ log = logging.getLogger("mapigw.sync")
 BATCH_MESSAGES: Final = 300
 LOCAL_IDS_MAXIMUM: Final = 1 << 20  # of one request; Outlook asks for 65,536
 BATCH_BYTES: Final = 3 << 20
+FOREIGN_REPLICAS_MAXIMUM: Final = 16  # whose objects a client is told to delete
 
 
 class SynchronizationType(IntEnum):
@@ -117,6 +118,7 @@ class SyncDownload(FastTransferSource, SynchronizationContext):
         self.extra = ExtraFlags(request.synchronization_extra_flags & sum(ExtraFlags))
         self.code_page = code_page
         self.property_ids = frozenset(tag >> 16 for tag in request.property_tags)
+        self._foreign: dict[Replica, CounterSet] = {}
 
     @property
     def in_use(self) -> bool:
@@ -131,6 +133,9 @@ class SyncDownload(FastTransferSource, SynchronizationContext):
         except RopError as error:
             self.failed = error.code
             raise
+        except NotFoundError as error:
+            self.failed = ErrorCode.ObjectDeleted
+            raise RopError(ErrorCode.ObjectDeleted) from error
         self.failed = None
         return data
 
@@ -138,13 +143,32 @@ class SyncDownload(FastTransferSource, SynchronizationContext):
         """The uploaded state until all is sent (3.2.5.9.3.1); what has been read ahead must not get into it."""
         return self.state_element(final=self.done)
 
-    def _id_list(self, *idsets: tuple[int, CounterSet]) -> bytes:
-        """A propList of IDSETs in REPLID form, the empty ones left out."""
+    async def forget_foreign(self) -> None:
+        """Objects of other replicas, which no state of this mailbox names, are reported as deleted."""
+        if self.flags & SynchronizationFlags.NO_DELETIONS:
+            return
+        mailbox = self.logon.mailbox
+        for guid, counters in self.given_by_others()[:FOREIGN_REPLICAS_MAXIMUM]:
+            with suppress(ReplicasExhaustedError):
+                self._foreign[await replica_id(mailbox, guid)] = counters
+        self.foreign_forgotten = True
+
+    def _deletions(self, deleted: CounterSet, gone: CounterSet) -> bytearray:
+        """The deletions element, where there are any; what the client has is without them then."""
         out = bytearray()
-        for tag, counters in idsets:
-            if counters:
-                push_property(out, tag, IdSet({OWN_REPLICA: counters}).build())
-        return bytes(out)
+        everywhere = IdSet({OWN_REPLICA: deleted, **self._foreign})
+        if everywhere or gone:
+            out += MARKER_BYTES[Marker.IncrSyncDel]
+            left = IdSet({OWN_REPLICA: gone})
+            out += _id_list((MetaTagIdsetDeleted, everywhere), (MetaTagIdsetNoLongerInScope, left))
+            self.state.idset_given = self.state.idset_given.difference(deleted).difference(gone)
+        return out
+
+    def _see_all(self, seen: CounterSet, changes: ContentsChanges | HierarchyChanges) -> None:
+        """Collapse what was seen to one range, but for deletions that are still to be told."""
+        seen.add_range(1, changes.last_change_number)
+        for change_number in changes.untold:
+            seen.discard_range(change_number, change_number)
 
 
 class ContentsDownload(SyncDownload):
@@ -184,7 +208,9 @@ class ContentsDownload(SyncDownload):
             read_state=bool(flags & SynchronizationFlags.READ_STATE),
             deletions=not flags & SynchronizationFlags.NO_DELETIONS,
             newest_first=bool(self.extra & ExtraFlags.ORDER_BY_DELIVERY_TIME),
+            restriction=self._restriction,
         )
+        await self.forget_foreign()
         self.total_steps = max(1, len(changes.changed))
         if flags & SynchronizationFlags.PROGRESS:
             yield [_progress(changes.changed)]
@@ -192,8 +218,8 @@ class ContentsDownload(SyncDownload):
         changed_since: list[SyncRow] = []  # the changes were listed; the final state covers the others anyway
         for batch in _batches(changes.changed):
             rows = await mailbox.messages_for_sync(self.folder_id, [change.message_id for change in batch])
-            if self._restriction is not None:
-                rows = await asyncio.to_thread(self._in_scope, rows, changes)
+            if any(row.message_status & MESSAGE_STATUS_IN_CONFLICT for row in rows):
+                rows = await asyncio.to_thread(_with_versions, rows, await mailbox.property_names())
             pieces, sent = await asyncio.to_thread(self._message_pieces, rows)
             given += [row.message_id for row in sent]
             changed_since += [row for row in sent if row.change_number > changes.last_change_number]
@@ -201,16 +227,6 @@ class ContentsDownload(SyncDownload):
             yield pieces
         self._note(given, changed_since)
         yield [self._end(changes)]
-
-    def _in_scope(self, rows: Sequence[SyncRow], changes: ContentsChanges) -> list[SyncRow]:
-        """Those rows that the restriction lets through; what the client holds of the others left the scope."""
-        kept = []
-        for row in rows:
-            if matches(self._restriction, candidate(row)):
-                kept.append(row)
-            elif row.message_id in self.state.idset_given:
-                changes.no_longer_in_scope.add(row.message_id)
-        return kept
 
     def _message_pieces(self, rows: Sequence[SyncRow]) -> tuple[list[Piece], list[SyncRow]]:
         """The pieces of some messages, and those messages that they are of: all but the damaged ones."""
@@ -239,23 +255,20 @@ class ContentsDownload(SyncDownload):
     def _end(self, changes: ContentsChanges) -> bytes:
         """Deletions, read states and the final state, whose change numbers collapse to one range."""
         state, flags = self.state, self.flags
-        out = bytearray()
         gone = changes.no_longer_in_scope
         if flags & (SynchronizationFlags.NO_DELETIONS | SynchronizationFlags.IGNORE_NO_LONGER_IN_SCOPE):
             gone = CounterSet()
-        if changes.deleted or gone:
-            out += MARKER_BYTES[Marker.IncrSyncDel]
-            out += self._id_list((MetaTagIdsetDeleted, changes.deleted), (MetaTagIdsetNoLongerInScope, gone))
-            state.idset_given = state.idset_given.difference(changes.deleted).difference(gone)
+        out = self._deletions(changes.deleted, gone)
         if changes.read or changes.unread:
             out += MARKER_BYTES[Marker.IncrSyncRead]
-            out += self._id_list((MetaTagIdsetRead, changes.read), (MetaTagIdsetUnread, changes.unread))
+            read, unread = IdSet({OWN_REPLICA: changes.read}), IdSet({OWN_REPLICA: changes.unread})
+            out += _id_list((MetaTagIdsetRead, read), (MetaTagIdsetUnread, unread))
         if flags & SynchronizationFlags.NORMAL:
-            state.cnset_seen.add_range(1, changes.last_change_number)
+            self._see_all(state.cnset_seen, changes)
+            if flags & SynchronizationFlags.READ_STATE:
+                state.cnset_read.add_range(1, changes.last_change_number)
         if flags & SynchronizationFlags.FAI:
-            state.cnset_seen_fai.add_range(1, changes.last_change_number)
-        if flags & SynchronizationFlags.READ_STATE:
-            state.cnset_read.add_range(1, changes.last_change_number)
+            self._see_all(state.cnset_seen_fai, changes)
         return bytes(out) + self.state_element(final=True) + MARKER_BYTES[Marker.IncrSyncEnd]
 
     @property
@@ -272,29 +285,31 @@ class HierarchyDownload(SyncDownload):
     """Hierarchy synchronization of the folders below one: the hierarchySync element."""
 
     async def produce(self) -> AsyncIterator[Sequence[Piece]]:
-        mailbox = self.logon.mailbox
+        mailbox, accessor = self.logon.mailbox, self.logon.accessor
         changes = await hierarchy_changes(
-            mailbox, self.folder_id, self.state, deletions=not self.flags & SynchronizationFlags.NO_DELETIONS
+            mailbox, accessor, self.folder_id, self.state, deletions=not self.flags & SynchronizationFlags.NO_DELETIONS
         )
         self.total_steps = max(1, len(changes.changed))
+        await self.forget_foreign()
         out = bytearray()
         if changes.changed:
-            reader = FolderReader(mailbox, changes.folders)
+            lists = await permission_lists(mailbox, (row.folder_id for row in changes.changed))
+            reader = FolderReader(mailbox, changes.folders, rights=lambda key: lists.rights(accessor, key))
+            source_keys = {row.folder_id: row.source_key for row in changes.folders}
             for folder in changes.changed:
-                self._folder_change(out, reader.properties(folder))
+                self._folder_change(out, reader.properties(folder), source_keys[folder.parent_id])
                 self.state.idset_given.add(folder.folder_id)
-        if changes.deleted:
-            out += MARKER_BYTES[Marker.IncrSyncDel]
-            out += self._id_list((MetaTagIdsetDeleted, changes.deleted))
-            self.state.idset_given = self.state.idset_given.difference(changes.deleted)
-        self.state.cnset_seen.add_range(1, changes.last_change_number)
+        out += self._deletions(changes.deleted, CounterSet())
+        self._see_all(self.state.cnset_seen, changes)
         yield [bytes(out) + self.state_element(final=True) + MARKER_BYTES[Marker.IncrSyncEnd]]
 
-    def _folder_change(self, out: bytearray, values: dict[int, Any]) -> None:
-        """One folderChange element (2.2.4.3.5)."""
+    def _folder_change(self, out: bytearray, values: dict[int, Any], kept_parent_key: bytes | None) -> None:
+        """One folderChange element (2.2.4.3.5). ``kept_parent_key`` is the parent's source key as it was imported."""
         replica = self.logon.mailbox.replica_guid
         header: dict[int, Any] = {}
         parent_key = values.pop(tags.PidTagParentSourceKey)
+        if kept_parent_key is not None and not self.flags & SynchronizationFlags.NO_FOREIGN_IDENTIFIERS:
+            parent_key = kept_parent_key
         folder_id, parent_id = values.pop(tags.PidTagFolderId), values.pop(tags.PidTagParentFolderId)
         below_root = parent_id == ObjectId(OWN_REPLICA, self.folder_id).to_integer()
         header[tags.PidTagParentSourceKey] = b"" if below_root else parent_key
@@ -336,6 +351,15 @@ _FOLDER_HEADER: Final = (
 )
 
 
+def _id_list(*idsets: tuple[int, IdSet]) -> bytes:
+    """A propList of IDSETs in REPLID form, the empty ones left out."""
+    out = bytearray()
+    for tag, idset in idsets:
+        if idset:
+            push_property(out, tag, idset.build())
+    return bytes(out)
+
+
 def _progress(changes: Sequence[MessageChange]) -> bytes:
     totals = {False: [0, 0], True: [0, 0]}
     for change in changes:
@@ -359,6 +383,15 @@ def _batches(changes: Sequence[MessageChange]) -> list[Sequence[MessageChange]]:
     return batches
 
 
+def _with_versions(rows: Sequence[SyncRow], names: Mapping[int, PropertyName]) -> list[SyncRow]:
+    """The rows, with the versions of conflict resolve messages in their places."""
+    return [
+        item
+        for row in rows
+        for item in ((row.message_status & MESSAGE_STATUS_IN_CONFLICT and version_rows(row, names)) or [row])
+    ]
+
+
 @handles("SynchronizationConfigure")
 async def synchronization_configure(call: Call, request: Any) -> dict[str, Any]:
     """2.2.3.2.1.1: define the scope and the parameters of a download."""
@@ -377,6 +410,7 @@ async def synchronization_configure(call: Call, request: Any) -> dict[str, Any]:
         request.restriction_data = decoded_strings(request.restriction_data, parameters.default_code_page)
     if await folder.logon.mailbox.folder(folder.folder_id) is None:
         raise RopError(ErrorCode.ObjectDeleted)
+    await folder.require(Rights.ReadAny if kind is ContentsDownload else Rights.FolderVisible)
     unicode = flags & SynchronizationFlags.UNICODE or request.send_options & SendOptions.FORCE_UNICODE
     code_page = None if unicode else call.session.parameters.default_code_page
     call.open(request, kind(folder.logon, folder.folder_id, request, code_page))

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Sequence
 from typing import Final
+from uuid import UUID
 
 from mapigw.emsmdb.errors import RopError
 from mapigw.emsmdb.objects import Logon, ServerObject
@@ -18,7 +19,7 @@ from mapigw.wire.fasttransfer import (
     MetaTagIdsetGiven,
     push_property,
 )
-from mapigw.wire.globset import IdSet
+from mapigw.wire.globset import CounterSet, IdSet
 
 log = logging.getLogger("mapigw.sync")
 
@@ -44,6 +45,8 @@ class SynchronizationContext(ServerObject):
         """Why the context is of no use any more, if it is."""
         self._uploaded: dict[str, IdSet] = {}
         self._upload: tuple[str, bytearray] | None = None
+        self.foreign_forgotten = False
+        """Whether the client is told that it has nothing of other replicas any more."""
 
     @property
     def in_use(self) -> bool:
@@ -96,6 +99,15 @@ class SynchronizationContext(ServerObject):
         self._uploaded[field] = idset
         setattr(self.state, field, idset.get(self.logon.mailbox.replica_guid).copy())
 
+    def given_by_others(self) -> list[tuple[UUID, CounterSet]]:
+        """What the client says that it has of other replicas than the mailbox's."""
+        given = self._uploaded.get("idset_given", IdSet())
+        return [
+            (guid, counters)
+            for guid, counters in given
+            if isinstance(guid, UUID) and guid != self.logon.mailbox.replica_guid
+        ]
+
     def state_element(self, *, final: bool) -> bytes:
         """The initial or the final ICS state, as a state element (2.2.4.3.25)."""
         replica = self.logon.mailbox.replica_guid
@@ -103,6 +115,8 @@ class SynchronizationContext(ServerObject):
         for tag, field in self.state_fields:
             idset = self._uploaded.get(field, IdSet()).copy()
             if final:
+                if field == "idset_given" and self.foreign_forgotten:
+                    idset = IdSet()
                 idset[replica] = getattr(self.state, field)
             push_property(out, tag, idset.build())
         return bytes(out + MARKER_BYTES[Marker.IncrSyncStateEnd])

@@ -4,12 +4,24 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from mapigw.emsmdb.objects import Logon
 from mapigw.emsmdb.registry import Call
 from mapigw.mailbox.content import BlobValue
 from mapigw.store.blobs import MissingBlobError
 from mapigw.wire import code_pages
 from mapigw.wire.codes import ErrorCode
-from mapigw.wire.fasttransfer import parse_value
+from mapigw.wire.fasttransfer import (
+    MARKERS,
+    VALUE_SIZES,
+    MetaTagDnPrefix,
+    MetaTagEcWarning,
+    MetaTagFXDelProp,
+    MetaTagIdsetGiven,
+    MetaTagIncrementalSyncMessagePartial,
+    MetaTagIncrSyncGroupId,
+    MetaTagNewFXFolder,
+    parse_value,
+)
 from mapigw.wire.properties import FIXED_SIZES, MULTIPLE, PropertyType
 from mapigw.wire.rows import TypedValue
 
@@ -30,17 +42,16 @@ _HIGH_SURROGATES: Final = ("\ud800", "\udbff")
 class Reader:
     """Turns an object's values into cells for one request.
 
-    A value above ``size_limit`` bytes is an error; with ``truncate`` values are cut to that many bytes instead, as the
-    rows of tables have them. ``code_page`` is that of 8-bit strings, by default the logon's.
+    A value that no row has room for is an error; with ``truncate`` values are cut to that many bytes, as the rows of
+    tables have them. ``code_page`` is that of 8-bit strings, by default the logon's.
     """
 
     def __init__(
-        self, call: Call, want_unicode: int, size_limit: int, *, truncate: int = 0, code_page: int | None = None
+        self, call: Call | Logon, want_unicode: int, *, truncate: int = 0, code_page: int | None = None
     ) -> None:
         self._mailbox = call.logon.mailbox
         self._code_page = call.session.parameters.default_code_page if code_page is None else code_page
         self._unicode = bool(want_unicode)
-        self._limit = min(size_limit or ROW_VALUE_MAXIMUM, ROW_VALUE_MAXIMUM)
         self._truncate = truncate
 
     async def row(self, values: Mapping[int, Any], columns: Sequence[int]) -> list[Any]:
@@ -70,10 +81,10 @@ class Reader:
             return ErrorCode.NotFound
         kind, value = found
         wanted = column & 0xFFFF
-        if wanted not in (PropertyType.UNSPECIFIED, kind, _STRING8_OF.get(kind)):
+        if not agrees(wanted, kind):
             return ErrorCode.NotFound
         if isinstance(value, BlobValue):
-            if value.size > self._limit and not self._truncate:
+            if value.size > ROW_VALUE_MAXIMUM and not self._truncate:
                 return ErrorCode.NotEnoughMemory
             # Twice as much, because of what becomes shorter in a code page.
             length = 2 * self._truncate if self._truncate else None
@@ -82,14 +93,21 @@ class Reader:
             except MissingBlobError as error:
                 log.error("property 0x%08X of mailbox %s cannot be read: %s", column, self._mailbox.guid, error)
                 return ErrorCode.StorageReadFault
+        if kind == PropertyType.STRING:
+            value = value.partition("\0")[0]  # what a stream or an import brought; a row would end there
         narrow = _STRING8_OF.get(kind)
         if narrow is not None and (wanted == narrow or (wanted == PropertyType.UNSPECIFIED and not self._unicode)):
             kind, value = narrow, narrowed(value, self._code_page)
         if self._truncate:
             value = truncated(value, self._truncate)
-        elif value_size(kind, value) > self._limit:
+        elif value_size(kind, value) > ROW_VALUE_MAXIMUM:
             return ErrorCode.NotEnoughMemory
         return TypedValue(kind, value) if wanted == PropertyType.UNSPECIFIED else value
+
+
+def agrees(wanted: int, kind: int) -> bool:
+    """Whether a client that asks for the type ``wanted`` gets a value that is stored under ``kind``."""
+    return wanted in (PropertyType.UNSPECIFIED, kind, _STRING8_OF.get(kind))
 
 
 def truncated(value: Any, size: int) -> Any:
@@ -128,6 +146,30 @@ def stored_form(tag: int, value: Any, code_page: int) -> tuple[int, Any]:
     if isinstance(value, list):
         return tag & ~0xFFFF | wide, [code_pages.decode(item, code_page) for item in value]
     return tag & ~0xFFFF | wide, code_pages.decode(value, code_page)
+
+
+def is_storable(tag: int) -> bool:
+    """Whether a property can be kept: its type has stored values, and it is no mark of the stored form."""
+    return tag & 0xFFFF in _STORABLE_TYPES and tag >> 16 not in _RESERVED_IDS
+
+
+_STORABLE_TYPES: Final = frozenset(
+    int(kind) for kind in PropertyType if kind & ~MULTIPLE in VALUE_SIZES and kind != PropertyType.ERROR_CODE
+)
+_RESERVED_IDS: Final = frozenset(
+    tag >> 16
+    for tag in (
+        0,
+        *MARKERS,
+        MetaTagDnPrefix,
+        MetaTagEcWarning,
+        MetaTagFXDelProp,
+        MetaTagIdsetGiven,
+        MetaTagIncrementalSyncMessagePartial,
+        MetaTagIncrSyncGroupId,
+        MetaTagNewFXFolder,
+    )
+)
 
 
 def value_size(kind: int, value: Any) -> int:

@@ -1,13 +1,13 @@
 """Header fields that map to one property each (MS-OXCMAIL 2.2.3.2)."""
 
 import locale
-import re
 from datetime import datetime, timedelta, timezone
 from email.utils import parsedate_tz
 from typing import Final
 from uuid import UUID
 
 from mapigw.mail.headers import Headers
+from mapigw.mailbox.subjects import SUBJECT_PREFIX
 from mapigw.wire import tags
 from mapigw.wire.message import Properties
 from mapigw.wire.properties import NamedTag, PropertyName, PropertyType, filetime
@@ -58,7 +58,6 @@ MESSAGE_FLAG_UNSENT: Final = 0x0008
 
 # The sum of prefix and normalized subject must be less than 254 characters (MS-OXCMSG 2.2.1.9).
 _MAX_SUBJECT: Final = 253
-_PREFIX: Final = re.compile(r"([^:\s0-9]{1,3}): *")
 
 
 def field_properties(headers: Headers) -> Properties:
@@ -97,7 +96,7 @@ def _importance(headers: Headers) -> int:
 def subject_properties(subject: str) -> Properties:
     """The subject whole, and split into prefix and rest (2.2.3.2.6.1)."""
     subject = subject[:_MAX_SUBJECT]
-    found = _PREFIX.match(subject)
+    found = SUBJECT_PREFIX.match(subject)
     prefix = f"{found[1]}: " if found else ""
     normalized = subject[found.end() :] if found else subject
     return {

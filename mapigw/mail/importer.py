@@ -12,6 +12,7 @@ from uuid import UUID
 from mapigw.mail.fields import MESSAGE_FLAG_UNSENT
 from mapigw.mail.mime import message_from_mime
 from mapigw.mail.sources import Flags, Item, Unreadable
+from mapigw.mailbox.folders import create_folder
 from mapigw.mailbox.mailboxes import FolderExistsError, Mailbox, NewMessage
 from mapigw.store.folders import Folder
 from mapigw.wire import tags
@@ -171,7 +172,7 @@ async def _child(mailbox: Mailbox, parent_id: int, name: str) -> Folder:
     if found is not None:
         return found
     try:
-        return await mailbox.create_folder(parent_id, name)
+        return await create_folder(mailbox, parent_id, name, container_class="IPF.Note")
     except FolderExistsError:  # somebody else was quicker
         created = await mailbox.child_by_name(parent_id, name)
         if created is None:

@@ -17,7 +17,7 @@ The store is the wire: a download of the message is mostly copying these bytes (
 """
 
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final
@@ -35,7 +35,7 @@ from mapigw.wire.fasttransfer import (
     push_property,
     push_property_header,
 )
-from mapigw.wire.message import Attachment, Message, Properties
+from mapigw.wire.message import Attachment, Message
 from mapigw.wire.properties import (
     NamedTag,
     PropertyKey,
@@ -78,6 +78,44 @@ class Content:
     blob_uses: list[tuple[bytes, int]]
 
 
+@dataclass(slots=True)
+class DecodedAttachment:
+    """An attachment as values; its PidTagAttachNumber is among the properties."""
+
+    properties: dict[int, Any] = field(default_factory=dict)
+    embedded: "DecodedMessage | None" = None
+
+    def copy(self) -> "DecodedAttachment":
+        """A copy that can be changed without changing this one; values are never changed in place."""
+        return DecodedAttachment(dict(self.properties), None if self.embedded is None else self.embedded.copy())
+
+
+@dataclass(slots=True)
+class DecodedMessage:
+    """A stored message as values: by tag, named properties under the mailbox's ids, large values as `BlobValue`."""
+
+    properties: dict[int, Any] = field(default_factory=dict)
+    recipients: list[dict[int, Any]] = field(default_factory=list)
+    attachments: list[DecodedAttachment] = field(default_factory=list)
+
+    def copy(self) -> "DecodedMessage":
+        """A copy that can be changed without changing this one."""
+        return DecodedMessage(
+            dict(self.properties),
+            [dict(recipient) for recipient in self.recipients],
+            [attachment.copy() for attachment in self.attachments],
+        )
+
+    def property_sets(self) -> Iterator[dict[int, Any]]:
+        """The properties of the message, its recipients, its attachments and of embedded messages."""
+        yield self.properties
+        yield from self.recipients
+        for item in self.attachments:
+            yield item.properties
+            if item.embedded is not None:
+                yield from item.embedded.property_sets()
+
+
 def names_of(message: Message) -> Iterator[PropertyName]:
     """The names of all named properties in the message, its recipients, attachments and embedded messages."""
     for properties in (message.properties, *message.recipients, *(item.properties for item in message.attachments)):
@@ -91,7 +129,18 @@ def names_of(message: Message) -> Iterator[PropertyName]:
 
 def encode(message: Message, ids: Mapping[PropertyName, int]) -> Content:
     """Encode a message; ``ids`` maps every name of `names_of` to the mailbox's property id."""
-    encoder = _Encoder(ids)
+    return _encode(_Encoder(ids), message)
+
+
+def encode_decoded(message: DecodedMessage, names: Mapping[int, PropertyName]) -> Content:
+    """Encode a message whose named properties have the mailbox's tags; ``names`` gives the names of their ids.
+
+    Row ids and attachment numbers stay; a `BlobValue` becomes the placeholder that it was, and is counted as a use.
+    """
+    return _encode(_Encoder({}, names), message)
+
+
+def _encode(encoder: "_Encoder", message: Message | DecodedMessage) -> Content:
     properties, properties_index = encoder.indexed(message.properties, sent_body(message.properties))
     children, children_index = encoder.children(message)
     return Content(
@@ -146,14 +195,12 @@ class _Encoder:
             index += INDEX_RECORD.pack(tag, start, len(out) - start, real_length)
         return bytes(out), bytes(index)
 
-    def children(self, message: Message) -> tuple[bytes, bytes]:
+    def children(self, message: Message | DecodedMessage) -> tuple[bytes, bytes]:
         out = bytearray()
         placeholders = bytearray()
-        for row, recipient in enumerate(message.recipients):
-            self._recipient(out, placeholders, row, recipient)
+        self._recipients(out, placeholders, message.recipients)
         attachments_offset = len(out)
-        for number, attachment in enumerate(message.attachments):
-            self._attachment(out, placeholders, number, attachment)
+        self._attachments(out, placeholders, message.attachments)
         return bytes(out), _U32.pack(attachments_offset) + bytes(placeholders)
 
     def _push(self, out: bytearray, key: PropertyKey, value: Any, limit: int) -> tuple[int, int]:
@@ -165,6 +212,12 @@ class _Encoder:
             tag = key
             name = self._names[tag >> 16] if tag >= NAMED_MINIMUM else None
         kind = tag & 0xFFFF
+        if isinstance(value, BlobValue):
+            self.uses.append((value.digest, value.size))
+            self.saved += value.size - DIGEST_SIZE
+            push_property_header(out, tag, value.size, name)
+            out += value.digest
+            return tag, value.size
         if kind in _VARIABLE and len(value) * (2 if kind == PropertyType.STRING else 1) > limit:
             raw = build_value(kind, value)
             digest = digest_of(raw)
@@ -177,22 +230,33 @@ class _Encoder:
         push_property(out, tag, value, name)
         return tag, 0
 
-    def _child_properties(self, out: bytearray, placeholders: bytearray, properties: Properties) -> None:
+    def _child_properties(self, out: bytearray, placeholders: bytearray, properties: Mapping[Any, Any]) -> None:
         for key, value in properties.items():
             _tag, real_length = self._push(out, key, value, self._inline_limit)
             if real_length:
                 placeholders += BLOB_RECORD.pack(len(out) - DIGEST_SIZE, real_length)
 
-    def _recipient(self, out: bytearray, placeholders: bytearray, row: int, properties: Properties) -> None:
-        out += _U32.pack(Marker.StartRecip)
-        push_property(out, tags.PidTagRowid, row)
-        rest = {key: value for key, value in properties.items() if key != tags.PidTagRowid}
-        self._child_properties(out, placeholders, rest)
-        out += _U32.pack(Marker.EndToRecip)
+    def _recipients(self, out: bytearray, placeholders: bytearray, recipients: Sequence[Mapping[Any, Any]]) -> None:
+        """Those that have no PidTagRowid yet are numbered by their places."""
+        for row, properties in enumerate(recipients):
+            out += _U32.pack(Marker.StartRecip)
+            push_property(out, tags.PidTagRowid, properties.get(tags.PidTagRowid, row))
+            rest = {key: value for key, value in properties.items() if key != tags.PidTagRowid}
+            self._child_properties(out, placeholders, rest)
+            out += _U32.pack(Marker.EndToRecip)
 
-    def _attachment(self, out: bytearray, placeholders: bytearray, number: int, attachment: Attachment) -> None:
+    def _attachments(
+        self, out: bytearray, placeholders: bytearray, attachments: Sequence[Attachment | DecodedAttachment]
+    ) -> None:
+        """Those that have no PidTagAttachNumber yet are numbered by their places."""
+        for number, attachment in enumerate(attachments):
+            self._attachment(out, placeholders, number, attachment)
+
+    def _attachment(
+        self, out: bytearray, placeholders: bytearray, number: int, attachment: Attachment | DecodedAttachment
+    ) -> None:
         out += _U32.pack(Marker.NewAttach)
-        push_property(out, tags.PidTagAttachNumber, number)
+        push_property(out, tags.PidTagAttachNumber, attachment.properties.get(tags.PidTagAttachNumber, number))
         rest = {key: value for key, value in attachment.properties.items() if key != tags.PidTagAttachNumber}
         self._child_properties(out, placeholders, rest)
         if attachment.embedded is not None:
@@ -200,28 +264,11 @@ class _Encoder:
             out += _U32.pack(Marker.StartEmbed)
             self._child_properties(out, placeholders, embedded.properties)
             out += RECIPIENTS_FOLLOW
-            for row, recipient in enumerate(embedded.recipients):
-                self._recipient(out, placeholders, row, recipient)
+            self._recipients(out, placeholders, embedded.recipients)
             out += ATTACHMENTS_FOLLOW
-            for inner, item in enumerate(embedded.attachments):
-                self._attachment(out, placeholders, inner, item)
+            self._attachments(out, placeholders, embedded.attachments)
             out += _U32.pack(Marker.EndEmbed)
         out += _U32.pack(Marker.EndAttach)
-
-
-@dataclass(slots=True)
-class DecodedAttachment:
-    properties: dict[int, Any] = field(default_factory=dict)
-    embedded: "DecodedMessage | None" = None
-
-
-@dataclass(slots=True)
-class DecodedMessage:
-    """A stored message as values: by tag, named properties under the mailbox's ids, large values as `BlobValue`."""
-
-    properties: dict[int, Any] = field(default_factory=dict)
-    recipients: list[dict[int, Any]] = field(default_factory=list)
-    attachments: list[DecodedAttachment] = field(default_factory=list)
 
 
 def decode_properties(data: bytes, index: bytes) -> dict[int, Any]:
@@ -237,6 +284,14 @@ def decode_properties(data: bytes, index: bytes) -> dict[int, Any]:
     return properties
 
 
+def stored_value(data: bytes, index: bytes, wanted: int) -> Any:
+    """One property of an indexed list, without decoding the others; None when it is not there."""
+    for tag, offset, length, real_length in INDEX_RECORD.iter_unpack(index):
+        if tag == wanted:
+            return decode_properties(data, INDEX_RECORD.pack(tag, offset, length, real_length))[tag]
+    return None
+
+
 def blob_uses(row: Any) -> list[tuple[bytes, int]]:
     """(digest, size) of every value of a stored message that is out of line, as often as it is used."""
     uses = []
@@ -247,6 +302,16 @@ def blob_uses(row: Any) -> list[tuple[bytes, int]]:
     for offset, real_length in BLOB_RECORD.iter_unpack(memoryview(row.children_index)[4:]):
         uses.append((bytes(row.children[offset : offset + DIGEST_SIZE]), real_length))
     return uses
+
+
+def decode_message(row: Any) -> DecodedMessage:
+    """What is stored of a message: its properties, recipients and attachments.
+
+    Raises `WireError` or `struct.error` when it is damaged.
+    """
+    message = decode_children(row.children, row.children_index)
+    message.properties = decode_properties(row.properties, row.properties_index)
+    return message
 
 
 def decode_children(children: bytes, index: bytes) -> DecodedMessage:

@@ -3,63 +3,89 @@
 The same values for every way of reading them: RopGetProperties, hierarchy tables and hierarchy synchronization.
 """
 
-from collections.abc import Collection, Mapping, Sequence
-from enum import Enum
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 from mapigw.mailbox import content
-from mapigw.mailbox.mailboxes import FolderExistsError, Mailbox
+from mapigw.mailbox.mailboxes import Mailbox
+from mapigw.mailbox.permissions import (
+    EVERYTHING,
+    FREE_BUSY,
+    Accessor,
+    Rights,
+    effective_rights,
+    folder_access,
+    permission_lists,
+)
 from mapigw.mailbox.special_folders import (
     ADDITIONAL_REN_ENTRY_IDS,
     ADDITIONAL_REN_ENTRY_IDS_EX,
     ENTRY_ID_PROPERTIES,
 )
-from mapigw.store.folders import Folder
+from mapigw.store import folders
+from mapigw.store.folders import Folder, Surroundings
+from mapigw.store.mailboxes import SEARCH_FOLDER
 from mapigw.wire import tags
 from mapigw.wire.entryids import additional_ren_entry_ids_ex, folder_entry_id
 from mapigw.wire.primitives import ObjectId
 from mapigw.wire.xid import PredecessorChangeList, Xid
 
 OWN_REPLICA: Final = 1  # the ReplId of the mailbox's own replica, in every id it gives out
-OWNER_RIGHTS: Final = 0x7FB  # MS-OXCPERM 2.2.7: all member rights, as Exchange answers for an owner
-SEARCH_FOLDER: Final = 2  # PidTagFolderType
+FOLDER_OBJECT: Final = 3  # PidTagObjectType
 FOLDER_FLAG_IPM: Final = 0x1
 FOLDER_FLAG_SEARCH: Final = 0x2
 FOLDER_FLAG_NORMAL: Final = 0x4
-OWNER_ACCESS: Final = 0x3F  # MS-OXCPRPT 2.2.1.1: all of its bits
+FOLDER_FLAG_RULES: Final = 0x8
+
+# Clients know them from the header files of MAPI; MS-OXPROPS leaves them out.
+PidTagDeletedMessageCount: Final = 0x66400003
+PidTagDeletedFolderCount: Final = 0x66410003
+PidTagDeletedAssociatedMessageCount: Final = 0x66430003
+
+LEADING_FOLDERS: Final = frozenset({"root", "inbox"})
+"""Keys of the folders that have the properties that lead to the special ones (MS-OXOSFLD 2.2.3)."""
 _ALWAYS_HAVE_SUBFOLDERS: Final = frozenset({"root", "ipm_subtree"})
+_LARGEST: Final = 0x7FFFFFFF
 
 
-class FolderWriteError(Enum):
-    """Why a folder's property could not be set."""
-
-    COMPUTED = "computed by the server"
-    DENIED = "a special folder keeps its name"
-    NAME_TAKEN = "a sibling has the name"
-    EMPTY_NAME = "a folder has a name"
-    WRONG_TYPE = "the property has another type"
+def _everything(folder_id: int) -> Rights:
+    return EVERYTHING
 
 
 class FolderReader:
     """Makes folders' property values, for one mailbox at one moment.
 
-    ``rows`` are all folders of the mailbox.
+    ``rows`` are all folders of the mailbox; or those that are read, those above them and, where the root folder or the
+    Inbox is among them, the well-known ones. ``surroundings``, by folder, are what else the properties are made of that
+    no synchronization sends. ``rights`` are the reader's on a folder.
     """
 
-    def __init__(self, mailbox: Mailbox, rows: Collection[Folder]) -> None:
+    def __init__(
+        self,
+        mailbox: Mailbox,
+        rows: Collection[Folder],
+        surroundings: Mapping[int, Surroundings] = MappingProxyType({}),
+        rights: Callable[[int], Rights] = _everything,
+    ) -> None:
         self._mailbox = mailbox
         self.rows = rows
+        self._surroundings = surroundings
+        self._rights = rights
         self._special_ids = {row.special: row.folder_id for row in rows if row.special}
-        self._with_children = {row.parent_id for row in rows}
         self._by_id = {row.folder_id: row for row in rows}
-        self.inbox = next(row for row in rows if row.special == "inbox")
+        self._subfolders = Counter(row.parent_id for row in rows)
+
+    def special_id(self, key: str) -> int:
+        return self._special_ids[key]
 
     def entry_id(self, folder_id: int) -> bytes:
         return folder_entry_id(self._mailbox.guid, self._mailbox.replica_guid, folder_id)
 
     def stored(self, folder: Folder) -> dict[int, Any]:
         """What clients set, and for the special folders what leads to them (MS-OXOSFLD 2.2)."""
-        if folder.special not in {"root", "inbox"}:
+        if folder.special not in LEADING_FOLDERS:
             return content.decode_properties(folder.properties, folder.properties_index)
         return self.identification() | content.decode_properties(folder.properties, folder.properties_index)
 
@@ -68,7 +94,8 @@ class FolderReader:
 
         The properties are the Inbox's (MS-OXOSFLD 2.2.4); what a client wrote there wins over what the server fills in.
         """
-        written = content.decode_properties(self.inbox.properties, self.inbox.properties_index)
+        inbox = self._by_id[self._special_ids["inbox"]]
+        written = content.decode_properties(inbox.properties, inbox.properties_index)
         return self._filled_in() | {tag: value for tag, value in written.items() if tag in IDENTIFICATION_PROPERTIES}
 
     def _filled_in(self) -> dict[int, Any]:
@@ -88,6 +115,7 @@ class FolderReader:
         values = self.stored(folder)
         change_key = Xid.gid(replica, folder.change_number)
         parent_id = folder.parent_id or folder.folder_id
+        rights = self._rights(folder.folder_id)
         values.update(
             {
                 tags.PidTagDisplayName: folder.name,
@@ -99,7 +127,7 @@ class FolderReader:
                 tags.PidTagParentEntryId: self.entry_id(parent_id),
                 tags.PidTagRecordKey: self.entry_id(folder.folder_id),
                 tags.PidTagStoreRecordKey: mailbox.guid.bytes_le,
-                tags.PidTagObjectType: 3,
+                tags.PidTagObjectType: FOLDER_OBJECT,
                 tags.PidTagSourceKey: folder.source_key or Xid.gid(replica, folder.folder_id).build(),
                 tags.PidTagParentSourceKey: Xid.gid(replica, parent_id).build() if folder.parent_id else b"",
                 tags.PidTagChangeKey: folder.change_key or change_key.build(),
@@ -114,17 +142,26 @@ class FolderReader:
                 tags.PidTagContentUnreadCount: folder.content_unread_count,
                 tags.PidTagAssociatedContentCount: folder.associated_count,
                 tags.PidTagDeletedCountTotal: folder.deleted_count,
-                tags.PidTagMessageSize: min(folder.content_size + folder.associated_size, 0x7FFFFFFF),
+                tags.PidTagMessageSize: min(folder.content_size + folder.associated_size, _LARGEST),
                 tags.PidTagMessageSizeExtended: folder.content_size + folder.associated_size,
                 tags.PidTagSubfolders: self.has_subfolders(folder),
-                tags.PidTagAccess: OWNER_ACCESS,
-                tags.PidTagAccessLevel: 1,
-                tags.PidTagRights: OWNER_RIGHTS,
-                tags.PidTagHierarchyChangeNumber: folder.change_number & 0x7FFFFFFF,
+                tags.PidTagAccess: int(folder_access(rights)),
+                tags.PidTagAccessLevel: int(bool(rights & Rights.FolderOwner)),
+                tags.PidTagRights: int(rights & ~FREE_BUSY),
+                tags.PidTagHierarchyChangeNumber: folder.hierarchy_change_number,
             }
         )
         if folder.container_class:
             values[tags.PidTagContainerClass] = folder.container_class
+        if folder.deleted is not None:
+            values[tags.PidTagDeletedOn] = folder.deleted
+        around = self._surroundings.get(folder.folder_id)
+        if around is not None:
+            values[tags.PidTagHierRev] = folder.hier_rev
+            values[tags.PidTagHasRules] = around.has_rules
+            values[PidTagDeletedMessageCount] = around.deleted_messages
+            values[PidTagDeletedAssociatedMessageCount] = around.deleted_associated
+            values[PidTagDeletedFolderCount] = around.deleted_subfolders
         return values
 
     def _folder_flags(self, folder: Folder) -> int:
@@ -133,68 +170,47 @@ class FolderReader:
         while above is not None and above.special != "ipm_subtree":
             above = self._by_id.get(above.parent_id)
         flags = FOLDER_FLAG_SEARCH if folder.folder_type == SEARCH_FOLDER else FOLDER_FLAG_NORMAL
-        return flags if above is None else flags | FOLDER_FLAG_IPM
+        if above is not None:
+            flags |= FOLDER_FLAG_IPM
+        around = self._surroundings.get(folder.folder_id)
+        return flags | FOLDER_FLAG_RULES if around is not None and around.has_rules else flags
 
     def has_subfolders(self, folder: Folder) -> bool:
-        return folder.folder_id in self._with_children or folder.special in _ALWAYS_HAVE_SUBFOLDERS
+        around = self._surroundings.get(folder.folder_id)
+        count = self._subfolders[folder.folder_id] if around is None else around.subfolders
+        return count > 0 or folder.special in _ALWAYS_HAVE_SUBFOLDERS
 
 
-async def folder_reader(mailbox: Mailbox) -> FolderReader:
-    """A reader of the mailbox as it is now."""
-    return FolderReader(mailbox, await mailbox.folders())
+async def folder_reader(mailbox: Mailbox, accessor: Accessor) -> FolderReader:
+    """A reader of all folders as they are now, for somebody: one query, however many there are."""
+    async with mailbox.database.read() as connection:
+        found = await folders.select_with_surroundings(connection, mailbox.mailbox_id)
+    surroundings = {row.folder_id: around for row, around in found}
+    rows = [row for row, _around in found]
+    if accessor.is_owner:
+        return FolderReader(mailbox, rows, surroundings)
+    lists = await permission_lists(mailbox, (row.folder_id for row in rows))
+    return FolderReader(mailbox, rows, surroundings, lambda folder_id: lists.rights(accessor, folder_id))
 
 
-async def write_folder_properties(
-    mailbox: Mailbox, folder: Folder, values: Mapping[int, Any]
-) -> list[tuple[int, FolderWriteError]]:
-    """Set what can be set on a folder; returns the tags that could not be, with why (MS-OXCFOLD 2.2.2.2).
-
-    Identification properties of the root folder are the Inbox's (MS-OXOSFLD 2.2.4).
-    """
-    problems: list[tuple[int, FolderWriteError]] = []
-    own: dict[int, Any] = {}
-    inbox: dict[int, Any] = {}
-    for tag, value in values.items():
-        if tag >> 16 in _READ_ONLY_IDS:
-            problems.append((tag, FolderWriteError.COMPUTED))
-        elif _TYPED_TAGS.get(tag >> 16, tag) != tag:
-            problems.append((tag, FolderWriteError.WRONG_TYPE))
-        elif tag == tags.PidTagDisplayName and folder.special and value != folder.name:
-            problems.append((tag, FolderWriteError.DENIED))
-        elif tag == tags.PidTagDisplayName and not value:
-            problems.append((tag, FolderWriteError.EMPTY_NAME))
-        elif tag in IDENTIFICATION_PROPERTIES and folder.special in {"root", "inbox"}:
-            inbox[tag] = value
+async def folder_properties(mailbox: Mailbox, accessor: Accessor, folder_id: int) -> dict[int, Any] | None:
+    """Every property of one folder, by tag; None when it does not exist. No other folders than needed are read."""
+    mailbox_id = mailbox.mailbox_id
+    async with mailbox.database.read() as connection:
+        found = await folders.select_with_surroundings(connection, mailbox_id, folder_id)
+        if not found:
+            return None
+        ((folder, around),) = found
+        if folder.special in LEADING_FOLDERS:
+            rows = await folders.select_special_rows(connection, mailbox_id)
         else:
-            own[tag] = value
-    if tags.PidTagAdditionalRenEntryIds in inbox:
-        reader = await folder_reader(mailbox)
-        known = reader.stored(reader.inbox)[tags.PidTagAdditionalRenEntryIds]
-        inbox[tags.PidTagAdditionalRenEntryIds] = merged(known, inbox[tags.PidTagAdditionalRenEntryIds])
-    if inbox:
-        target = folder if folder.special == "inbox" else await mailbox.special_folder("inbox")
-        await mailbox.set_folder_properties(target.folder_id, inbox)
-    if own:
-        try:
-            await mailbox.set_folder_properties(folder.folder_id, own)
-        except FolderExistsError:
-            problems.append((tags.PidTagDisplayName, FolderWriteError.NAME_TAKEN))
-            del own[tags.PidTagDisplayName]
-            if own:
-                await mailbox.set_folder_properties(folder.folder_id, own)
-    return problems
-
-
-def merged(known: Sequence[bytes], written: Sequence[bytes]) -> list[bytes]:
-    """PidTagAdditionalRenEntryIds after a client wrote it: Outlook leaves slots empty and stops after the fourth.
-
-    What it leaves out stays, else the Junk E-mail folder is lost.
-    """
-    length = max(len(known), len(written))
-    return [
-        (written[slot] if slot < len(written) else b"") or (known[slot] if slot < len(known) else b"")
-        for slot in range(length)
-    ]
+            rows = await folders.select_ancestors(connection, mailbox_id, folder_id)
+    rights = await effective_rights(mailbox, accessor, folder_id)
+    values = FolderReader(mailbox, rows, {folder_id: around}, lambda _folder_id: rights).properties(folder)
+    if folder.special == "calendar":
+        # With it a calendar opened from another mailbox loads, then empties in Outlook (80040803-30141506).
+        values.pop(tags.PidTagParentSourceKey, None)
+    return values
 
 
 def _own_id(counter: int) -> int:
@@ -211,43 +227,3 @@ IDENTIFICATION_PROPERTIES: Final = frozenset(
 )
 
 IDENTIFICATION_IDS: Final = frozenset(tag >> 16 for tag in IDENTIFICATION_PROPERTIES)
-
-# What has a meaning for the server is refused under another type.
-_TYPED_TAGS: Final = {
-    tag >> 16: tag for tag in (*IDENTIFICATION_PROPERTIES, tags.PidTagDisplayName, tags.PidTagContainerClass)
-}
-
-_READ_ONLY_IDS: Final = frozenset(
-    tag >> 16
-    for tag in (
-        tags.PidTagFolderType,
-        tags.PidTagFolderFlags,
-        tags.PidTagFolderId,
-        tags.PidTagParentFolderId,
-        tags.PidTagEntryId,
-        tags.PidTagParentEntryId,
-        tags.PidTagRecordKey,
-        tags.PidTagStoreRecordKey,
-        tags.PidTagObjectType,
-        tags.PidTagSourceKey,
-        tags.PidTagParentSourceKey,
-        tags.PidTagChangeKey,
-        tags.PidTagPredecessorChangeList,
-        tags.PidTagChangeNumber,
-        tags.PidTagCreationTime,
-        tags.PidTagLastModificationTime,
-        tags.PidTagLocalCommitTime,
-        tags.PidTagLocalCommitTimeMax,
-        tags.PidTagContentCount,
-        tags.PidTagContentUnreadCount,
-        tags.PidTagAssociatedContentCount,
-        tags.PidTagDeletedCountTotal,
-        tags.PidTagMessageSize,
-        tags.PidTagMessageSizeExtended,
-        tags.PidTagSubfolders,
-        tags.PidTagAccess,
-        tags.PidTagAccessLevel,
-        tags.PidTagRights,
-        tags.PidTagHierarchyChangeNumber,
-    )
-)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 from typing import Any, Final
 from uuid import UUID
@@ -10,17 +11,20 @@ from uuid import UUID
 from mapigw.mailbox import content
 from mapigw.mailbox.clock import now
 from mapigw.mailbox.content import Content
+from mapigw.mailbox.events import Event, Hub, Kind, Listener, appended, changing, note, touch
+from mapigw.mailbox.foreign_changes import watch
 from mapigw.mailbox.messages import complete, row_of
 from mapigw.store import folders, mailboxes, messages
 from mapigw.store.blobs import digest_of
-from mapigw.store.database import Database
+from mapigw.store.database import Connection, Database
 from mapigw.store.folders import Folder
-from mapigw.store.mailboxes import FIRST_NAMED_PROPERTY, LAST_NAMED_PROPERTY, MailboxRow, ReceiveFolder
+from mapigw.store.mailboxes import FIRST_NAMED_PROPERTY, LAST_NAMED_PROPERTY, SEARCH_FOLDER, MailboxRow
 from mapigw.store.messages import MessageRow, MimeRow, SyncRow
-from mapigw.wire import tags
 from mapigw.wire.message import Message, Properties
-from mapigw.wire.properties import NAMED_PROPERTY_MINIMUM, PropertyName
+from mapigw.wire.properties import PropertyName
+from mapigw.wire.xid import PredecessorChangeList, Xid
 
+GENERIC_FOLDER: Final = 1  # PidTagFolderType (MS-OXCFOLD 2.2.2.2.2.7)
 MIME_INLINE_LIMIT: Final = 8192
 
 
@@ -30,6 +34,10 @@ class MailboxError(Exception):
 
 class FolderExistsError(MailboxError):
     """A sibling has the name already."""
+
+
+class SearchFolderError(MailboxError):
+    """A search folder contains neither messages nor folders of its own."""
 
 
 class NotFoundError(MailboxError):
@@ -51,8 +59,9 @@ class NewMessage:
 class Mailbox:
     """One mailbox. Nothing but named property ids is cached, because other processes write as well."""
 
-    def __init__(self, database: Database, row: MailboxRow) -> None:
+    def __init__(self, database: Database, hub: Hub, row: MailboxRow) -> None:
         self.database = database
+        self.hub = hub
         self.mailbox_id = row.mailbox_id
         self.guid: UUID = row.guid
         self.replica_guid: UUID = row.replica_guid
@@ -79,81 +88,14 @@ class Mailbox:
 
     async def child_by_name(self, parent_id: int, name: str) -> Folder | None:
         """The child whose name is the same but for case, as clients compare names."""
-        return _named(await self.children(parent_id), name)
+        return sibling(await self.children(parent_id), name)
 
     async def create_folder(self, parent_id: int, name: str, container_class: str = "IPF.Note") -> Folder:
-        """Raises `FolderExistsError`, `NotFoundError` (the parent)."""
-        async with self.database.write() as connection:
-            if await folders.select_folder(connection, self.mailbox_id, parent_id) is None:
-                raise NotFoundError("the parent folder does not exist")
-            if _named(await folders.select_children(connection, self.mailbox_id, parent_id), name):
-                raise FolderExistsError(f"a folder {name!r} exists already")
-            first = await mailboxes.allocate(connection, self.mailbox_id, 2)
-            folder = Folder.new(
-                first, parent_id, name, change_number=first + 1, created=now(), container_class=container_class
-            )
-            await folders.insert_folders(connection, self.mailbox_id, [folder])
+        """Raises what `insert_folder` raises."""
+        async with changing(self) as connection:
+            folder = await insert_folder(connection, self.mailbox_id, parent_id, name, container_class=container_class)
+            note(self, Event(Kind.OBJECT_CREATED, folder.folder_id, parent_id=parent_id))
         return folder
-
-    async def set_folder_properties(self, folder_id: int, values: Mapping[int, Any]) -> None:
-        """Set properties of a folder; named ones are keyed by the mailbox's ids. One change number for all.
-
-        Raises `NotFoundError`, `FolderExistsError` (a rename).
-        """
-        async with self.database.write() as connection:
-            folder = await folders.select_folder(connection, self.mailbox_id, folder_id)
-            if folder is None:
-                raise NotFoundError("the folder does not exist")
-            changes: dict[str, Any] = {}
-            stored = content.decode_properties(folder.properties, folder.properties_index)
-            for tag, value in values.items():
-                if tag == tags.PidTagDisplayName:
-                    siblings = await folders.select_children(connection, self.mailbox_id, folder.parent_id)
-                    other = _named(siblings, value)
-                    if other is not None and other.folder_id != folder_id:
-                        raise FolderExistsError(f"a folder {value!r} exists already")
-                    changes["name"] = value
-                elif tag == tags.PidTagContainerClass:
-                    changes["container_class"] = value
-                else:
-                    stored = _replaced(stored, tag, value)
-            properties, index = await self._encode_with_names(stored)
-            await folders.update_folder(
-                connection,
-                self.mailbox_id,
-                folder_id,
-                **changes,
-                properties=properties,
-                properties_index=index,
-                change_number=await mailboxes.allocate(connection, self.mailbox_id),
-                change_key=None,
-                predecessor_change_list=None,
-                modified=now(),
-            )
-
-    # The store itself (Logon object)
-
-    async def store_properties(self) -> dict[int, Any]:
-        async with self.database.read() as connection:
-            return content.decode_properties(*await mailboxes.select_properties(connection, self.mailbox_id))
-
-    async def set_store_properties(self, values: Mapping[int, Any]) -> None:
-        async with self.database.write() as connection:
-            stored = content.decode_properties(*await mailboxes.select_properties(connection, self.mailbox_id))
-            for tag, value in values.items():
-                stored = _replaced(stored, tag, value)
-            await mailboxes.update_properties(connection, self.mailbox_id, *await self._encode_with_names(stored))
-
-    async def _encode_with_names(self, properties: Mapping[int, Any]) -> tuple[bytes, bytes]:
-        """Encode properties whose named tags are already the mailbox's ids."""
-        ids = {tag >> 16 for tag in properties if tag >> 16 >= NAMED_PROPERTY_MINIMUM}
-        if not ids <= self._names.keys():
-            await self._refresh_names()  # another process, or this one before it was restarted, has made them
-        return content.encode_properties(properties, self._names)
-
-    async def receive_folders(self) -> list[ReceiveFolder]:
-        async with self.database.read() as connection:
-            return await mailboxes.select_receive_folders(connection, self.mailbox_id)
 
     async def reserve_ids(self, count: int) -> int:
         """Hand out ``count`` local replica ids to a client (MS-OXCFXICS 3.2.5.9.4.7); returns the first counter."""
@@ -217,6 +159,11 @@ class Mailbox:
         async with self.database.read() as connection:
             return await messages.select_message(connection, self.mailbox_id, message_id)
 
+    async def deleted_message(self, message_id: int) -> MessageRow | None:
+        """A soft-deleted message."""
+        async with self.database.read() as connection:
+            return await messages.select_deleted_message(connection, self.mailbox_id, message_id)
+
     async def message_ids(self, folder_id: int, *, associated: bool) -> list[int]:
         """Newest first."""
         async with self.database.read() as connection:
@@ -235,6 +182,8 @@ class Mailbox:
 
         Raises `NotFoundError`, `NamedPropertiesExhaustedError`.
         """
+        from mapigw.mailbox import search  # which imports this module
+
         if not items:
             return []
         names = {name for item in items for name in content.names_of(item.message)}
@@ -244,7 +193,7 @@ class Mailbox:
         blobs = {digest: value for entry in prepared for digest, value in entry.blobs.items()}
         if blobs:
             await asyncio.to_thread(self.database.blobs.put, blobs)
-        async with self.database.write() as connection:
+        async with changing(self) as connection:
             if await folders.select_folder(connection, self.mailbox_id, folder_id) is None:
                 raise NotFoundError("the folder does not exist")
             first = await mailboxes.allocate_message_ids(connection, self.mailbox_id, len(items))
@@ -287,6 +236,9 @@ class Mailbox:
                 content_size=sum(row.size for row in normal),
                 associated_size=sum(row.size for row in rows if row.is_associated),
             )
+            for row in rows:
+                note(self, *appended(folder_id, row))
+            await search.update(connection, self, [row.message_id for row in rows])
         return [row.message_id for row in rows]
 
     async def read_blob(self, digest: bytes, offset: int = 0, length: int | None = None) -> bytes:
@@ -299,7 +251,13 @@ class Mailboxes:
 
     def __init__(self, database: Database) -> None:
         self.database = database
+        self.hub = Hub(database)
         self._open: dict[int, Mailbox] = {}
+
+    async def listen(self, mailbox_id: int, listener: Listener) -> None:
+        """`Hub.subscribe`, and from now on watch for what other processes change."""
+        self.database.start("foreign changes", partial(watch, self.database, self.hub))
+        await self.hub.subscribe(mailbox_id, listener)
 
     async def open(self, mailbox_id: int) -> Mailbox:
         """Raises `NotFoundError`."""
@@ -309,7 +267,7 @@ class Mailboxes:
                 row = await mailboxes.select_mailbox(connection, mailbox_id)
             if row is None:
                 raise NotFoundError("the mailbox does not exist")
-            found = self._open.setdefault(mailbox_id, Mailbox(self.database, row))
+            found = self._open.setdefault(mailbox_id, Mailbox(self.database, self.hub, row))
         return found
 
 
@@ -340,11 +298,73 @@ def _prepare(items: Sequence[NewMessage], ids: Mapping[PropertyName, int], momen
     return prepared
 
 
-def _replaced(stored: Mapping[int, Any], tag: int, value: Any) -> dict[int, Any]:
-    """``stored`` with the property set; one of the same id and another type gives way."""
-    return {other: kept for other, kept in stored.items() if other >> 16 != tag >> 16} | {tag: value}
+async def insert_folder(
+    connection: Connection,
+    mailbox_id: int,
+    parent_id: int,
+    name: str,
+    *,
+    folder_type: int = GENERIC_FOLDER,
+    container_class: str = "",
+    properties: tuple[bytes, bytes] = (b"", b""),
+) -> Folder:
+    """Add a folder below another, in the caller's transaction; ``properties`` are an encoded list and its index.
+
+    Raises `NotFoundError` (the parent), `SearchFolderError` (the parent is one), `FolderExistsError`.
+    """
+    await require_place(connection, mailbox_id, parent_id, name)
+    first = await mailboxes.allocate(connection, mailbox_id, 2)
+    folder = Folder.new(
+        first,
+        parent_id,
+        name,
+        change_number=first + 1,
+        created=now(),
+        folder_type=folder_type,
+        container_class=container_class,
+        properties=properties,
+    )
+    await folders.insert_folders(connection, mailbox_id, [folder])
+    await folders.count_subfolder(connection, mailbox_id, parent_id, moment=folder.created)
+    return folder
 
 
-def _named(siblings: Iterable[Folder], name: str) -> Folder | None:
+async def require_place(
+    connection: Connection, mailbox_id: int, parent_id: int, name: str, folder_id: int | None = None
+) -> None:
+    """Raises what `insert_folder` raises unless a folder of this name can be put there: ``folder_id``, if it exists."""
+    parent = await folders.select_folder(connection, mailbox_id, parent_id)
+    if parent is None:
+        raise NotFoundError("the parent folder does not exist")
+    if parent.folder_type == SEARCH_FOLDER:
+        raise SearchFolderError("the parent is a search folder")
+    other = sibling(await folders.select_children(connection, mailbox_id, parent_id), name)
+    if other is not None and other.folder_id != folder_id:
+        raise FolderExistsError(f"a folder {name!r} exists already")
+
+
+async def folder_change(connection: Connection, mailbox: Mailbox, folder: Folder) -> dict[str, Any]:
+    """The columns of a folder that this server changes: a version that succeeds the present one."""
+    touch(mailbox, folder.folder_id)
+    change_number = await mailboxes.allocate(connection, mailbox.mailbox_id)
+    listed = succeeding(mailbox.replica_guid, folder.predecessor_change_list, change_number)
+    return {
+        "change_number": change_number,
+        "change_key": None,
+        "predecessor_change_list": listed,
+        "modified": now(),
+    }
+
+
+def succeeding(replica_guid: UUID, predecessor_change_list: bytes | None, change_number: int) -> bytes | None:
+    """The list that a change of this server makes of a stored one (MS-OXCFXICS 3.1.5.3); None: the change key alone."""
+    if predecessor_change_list is None:
+        return None
+    before = PredecessorChangeList.parse(predecessor_change_list)
+    return before.with_change(Xid.gid(replica_guid, change_number)).build()
+
+
+def sibling(children: Iterable[Folder], name: str) -> Folder | None:
+    """The folder of this name, which is compared without regard to case."""
     folded = name.casefold()
-    return next((folder for folder in siblings if folder.name.casefold() == folded), None)
+    return next((folder for folder in children if folder.name.casefold() == folded), None)

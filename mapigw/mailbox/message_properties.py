@@ -8,10 +8,19 @@ messages have neither PidTagObjectType nor PidTagRecordKey, and attachments no P
 from collections.abc import Mapping
 from typing import Any, Final
 
-from mapigw.mailbox.content import BlobValue, DecodedAttachment, DecodedMessage, decode_children, decode_properties
+from mapigw.mailbox.content import BlobValue, DecodedAttachment, DecodedMessage, decode_properties
 from mapigw.mailbox.folder_properties import OWN_REPLICA
 from mapigw.mailbox.mailboxes import Mailbox
-from mapigw.mailbox.messages import MESSAGE_FLAG_HAS_ATTACHMENTS, MESSAGE_FLAG_READ, display_names, message_flags
+from mapigw.mailbox.messages import (
+    COLUMN_PROPERTIES,
+    MESSAGE_FLAG_HAS_ATTACHMENTS,
+    MESSAGE_FLAG_READ,
+    display_names,
+    has_attachments,
+    message_flags,
+)
+from mapigw.mailbox.permissions import Access
+from mapigw.mailbox.subjects import whole_subject
 from mapigw.store.messages import MessageRow
 from mapigw.wire import tags
 from mapigw.wire.entryids import folder_entry_id, message_entry_id
@@ -19,78 +28,170 @@ from mapigw.wire.primitives import ObjectId
 from mapigw.wire.properties import FIXED_SIZES
 from mapigw.wire.xid import PredecessorChangeList, Xid
 
-OWNER_ACCESS: Final = 0x07  # Modify, Read and Delete; the other bits are about folders (MS-OXCPRPT 2.2.1.1)
+OWNER_ACCESS: Final = Access.Modify | Access.Read | Access.Delete
 ACCESS_LEVEL_READ_ONLY: Final = 0
 ACCESS_LEVEL_MODIFY: Final = 1
+ATTACH_NONE: Final = 0  # PidTagAttachMethod
 BY_VALUE: Final = 1
 EMBEDDED_MESSAGE: Final = 5
 NOT_RENDERED: Final = -1  # 0xFFFFFFFF
 _MAXIMUM_SIZE: Final = 0x7FFFFFFF
 
 
-def message_properties(mailbox: Mailbox, row: MessageRow) -> dict[int, Any]:
-    """Every property of a message but its recipients and attachments, by tag (MS-OXCMSG 2.2.1)."""
-    replica = mailbox.replica_guid
-    change = Xid.gid(replica, row.change_number)
-    folder_id = _own_id(row.folder_id)
+def message_properties(mailbox: Mailbox, row: MessageRow, access: Access = OWNER_ACCESS) -> dict[int, Any]:
+    """Every property of a stored message but its recipients and attachments, by tag (MS-OXCMSG 2.2.1).
+
+    ``access`` is PidTagAccess, what the user may do with it.
+    """
     values = decode_properties(row.properties, row.properties_index)
-    values = _with_subject(values)
-    values.update(
-        {
-            tags.PidTagMessageFlags: message_flags(row),
-            tags.PidTagRead: row.is_read,
-            tags.PidTagAssociated: row.is_associated,
-            tags.PidTagHasAttachments: row.has_attachments,
-            tags.PidTagMessageStatus: row.message_status,
-            tags.PidTagHasNamedProperties: True,
-            tags.PidTagMessageSize: min(row.size, _MAXIMUM_SIZE),
-            tags.PidTagMessageSizeExtended: row.size,
-            tags.PidTagLastModificationTime: row.modified,
-            tags.PidTagLocalCommitTime: row.local_commit_time,
-            tags.PidTagMid: _own_id(row.message_id),
-            tags.PidTagFolderId: folder_id,
-            tags.PidTagParentFolderId: folder_id,
-            tags.PidTagEntryId: message_entry_id(mailbox.guid, replica, row.folder_id, row.message_id),
-            tags.PidTagParentEntryId: folder_entry_id(mailbox.guid, replica, row.folder_id),
-            tags.PidTagStoreRecordKey: mailbox.guid.bytes_le,
-            tags.PidTagSourceKey: row.source_key or Xid.gid(replica, row.message_id).build(),
-            tags.PidTagParentSourceKey: Xid.gid(replica, row.folder_id).build(),
-            tags.PidTagChangeKey: row.change_key or change.build(),
-            tags.PidTagPredecessorChangeList: row.predecessor_change_list or PredecessorChangeList([change]).build(),
-            tags.PidTagChangeNumber: _own_id(row.change_number),
-            tags.PidTagAccess: OWNER_ACCESS,
-            tags.PidTagAccessLevel: ACCESS_LEVEL_MODIFY,
-        }
-    )
+    values = with_subject(values)
+    values.update(computed_properties(mailbox, row, access))
     return values
 
 
-def read_message(mailbox: Mailbox, row: MessageRow) -> DecodedMessage:
-    """A stored message with every property, its recipients and its attachments.
+def computed_properties(mailbox: Mailbox, row: MessageRow, access: Access = OWNER_ACCESS) -> dict[int, Any]:
+    """What a message has without its being stored in its list. Of one that was never saved some are absent."""
+    replica = mailbox.replica_guid
+    folder_id = _own_id(row.folder_id)
+    values = {
+        tags.PidTagMessageFlags: message_flags(row),
+        tags.PidTagRead: row.is_read,
+        tags.PidTagAssociated: row.is_associated,
+        tags.PidTagHasAttachments: row.has_attachments,
+        tags.PidTagMessageStatus: row.message_status,
+        tags.PidTagHasNamedProperties: True,
+        tags.PidTagMessageSize: min(row.size, _MAXIMUM_SIZE),
+        tags.PidTagMessageSizeExtended: row.size,
+        tags.PidTagLocalCommitTime: row.local_commit_time,
+        tags.PidTagMid: _own_id(row.message_id),
+        tags.PidTagFolderId: folder_id,
+        tags.PidTagParentFolderId: folder_id,
+        tags.PidTagEntryId: message_entry_id(mailbox.guid, replica, row.folder_id, row.message_id),
+        tags.PidTagParentEntryId: folder_entry_id(mailbox.guid, replica, row.folder_id),
+        tags.PidTagStoreRecordKey: mailbox.guid.bytes_le,
+        tags.PidTagSourceKey: row.source_key or Xid.gid(replica, row.message_id).build(),
+        tags.PidTagParentSourceKey: Xid.gid(replica, row.folder_id).build(),
+        tags.PidTagAccess: int(access),
+        tags.PidTagAccessLevel: ACCESS_LEVEL_MODIFY,
+    }
+    if row.change_number:
+        change = Xid.gid(replica, row.change_number)
+        values |= {
+            tags.PidTagLastModificationTime: row.modified,
+            tags.PidTagChangeKey: row.change_key or change.build(),
+            tags.PidTagPredecessorChangeList: row.predecessor_change_list or PredecessorChangeList([change]).build(),
+            tags.PidTagChangeNumber: _own_id(row.change_number),
+        }
+    return values
 
-    Raises `WireError` or `struct.error` when what is stored is damaged.
-    """
-    content = decode_children(row.children, row.children_index)
-    content.properties = message_properties(mailbox, row)
-    own = Xid.gid(mailbox.replica_guid, row.message_id).build()
-    _complete_attachments(content, own, row.modified)
-    return content
+
+READ_ONLY_PROPERTIES: Final = frozenset(
+    tag >> 16
+    for tag in (
+        *COLUMN_PROPERTIES - {tags.PidTagMessageFlags},
+        tags.PidTagAccess,
+        tags.PidTagAccessLevel,
+        tags.PidTagObjectType,
+        tags.PidTagRecordKey,
+        tags.PidTagHasAttachments,
+        tags.PidTagHasNamedProperties,
+        tags.PidTagMessageStatus,
+        tags.PidTagLocalCommitTime,
+        tags.PidTagParentFolderId,
+        tags.PidTagStoreRecordKey,
+        tags.PidTagStoreEntryId,
+        tags.PidTagInstID,
+        tags.PidTagInstanceNum,
+        tags.PidTagInstanceKey,
+        tags.PidTagDisplayTo,
+        tags.PidTagDisplayCc,
+        tags.PidTagDisplayBcc,
+        tags.PidTagCreatorName,
+        tags.PidTagCreatorEntryId,
+        tags.PidTagLastModifierEntryId,
+        tags.PidTagMessageRecipients,
+        tags.PidTagMessageAttachments,
+    )
+)
+"""Ids of what a client cannot set on a message (MS-OXCMSG 2.2.1)."""
+
+FIRST_SAVE_PROPERTIES: Final = frozenset(
+    tag >> 16
+    for tag in (
+        tags.PidTagMessageFlags,
+        tags.PidTagCreationTime,
+        tags.PidTagSearchKey,
+        tags.PidTagLastModifierName,
+    )
+)
+"""Ids of what a client can set only until the first save, as on Exchange 2010 and later."""
+
+SAVE_PREVENTING_PROPERTIES: Final = frozenset(
+    tag >> 16
+    for tag in (
+        tags.PidTagMessageSize,
+        tags.PidTagAccess,
+        tags.PidTagAccessLevel,
+        tags.PidTagObjectType,
+        tags.PidTagRecordKey,
+        tags.PidTagMessageStatus,
+        tags.PidTagHasAttachments,
+        tags.PidTagMessageFlags,
+    )
+)
+"""Ids of read-only properties that Exchange 2010 and later refuse at the save (MS-OXCMSG 3.2.5.3, product note 26)."""
+
+READ_ONLY_ATTACHMENT_PROPERTIES: Final = frozenset(
+    tag >> 16
+    for tag in (
+        tags.PidTagAccessLevel,
+        tags.PidTagObjectType,
+        tags.PidTagRecordKey,
+        tags.PidTagAttachSize,
+        tags.PidTagAttachNumber,
+        tags.PidTagHasNamedProperties,
+    )
+)
+"""Ids of what a client cannot set on an attachment (MS-OXCMSG 2.2.2)."""
 
 
-def _complete_attachments(content: DecodedMessage, key: bytes, modified: int) -> None:
-    """``key`` is unique to the message that holds the attachments."""
-    for attachment in content.attachments:
-        number = attachment.properties[tags.PidTagAttachNumber]
-        record_key = key + number.to_bytes(4, "big")
-        if attachment.embedded is not None:
-            _complete_embedded(attachment.embedded, record_key, modified)
-        attachment.properties = attachment_properties(attachment, record_key, modified)
+PROPERTY_TYPES: Final = {
+    tag >> 16: tag
+    for tag in (
+        tags.PidTagMessageClass,
+        tags.PidTagSubject,
+        tags.PidTagSubjectPrefix,
+        tags.PidTagNormalizedSubject,
+        tags.PidTagImportance,
+        tags.PidTagSensitivity,
+        tags.PidTagMessageFlags,
+        tags.PidTagMessageDeliveryTime,
+        tags.PidTagClientSubmitTime,
+        tags.PidTagCreationTime,
+        tags.PidTagLastModificationTime,
+        tags.PidTagLastModifierName,
+        tags.PidTagSearchKey,
+        tags.PidTagSenderName,
+        tags.PidTagSentRepresentingName,
+        tags.PidTagConversationIndex,
+        tags.PidTagConversationIndexTracking,
+        tags.PidTagConversationTopic,
+        tags.PidTagConversationId,
+        tags.PidTagAttachMethod,
+        tags.PidTagAttachmentHidden,
+        tags.PidTagRenderingPosition,
+    )
+}
+"""By id: the properties that the server itself uses, which no other type can have."""
 
 
-def attachment_properties(attachment: DecodedAttachment, record_key: bytes, modified: int) -> dict[int, Any]:
+def attachment_properties(
+    attachment: DecodedAttachment, message_key: bytes, modified: int, access_level: int = ACCESS_LEVEL_MODIFY
+) -> dict[int, Any]:
     """Every property of an attachment, by tag (MS-OXCMSG 2.2.2).
 
-    ``modified`` stands for the times that whoever wrote the attachment left out.
+    ``message_key`` is unique to the message that holds it; ``modified`` stands for the times that whoever wrote the
+    attachment left out.
     """
     stored = attachment.properties
     values: dict[int, Any] = {
@@ -104,23 +205,24 @@ def attachment_properties(attachment: DecodedAttachment, record_key: bytes, modi
         values
         | stored
         | {
-            tags.PidTagRecordKey: record_key,
-            tags.PidTagAccessLevel: ACCESS_LEVEL_MODIFY,
+            tags.PidTagRecordKey: message_key + stored[tags.PidTagAttachNumber].to_bytes(4, "big"),
+            tags.PidTagAccessLevel: access_level,
         }
     )
 
 
-def _complete_embedded(content: DecodedMessage, key: bytes, modified: int) -> None:
-    """Give an Embedded Message object what a save computes; it has no place of its own, hence no ids."""
+def embedded_properties(content: DecodedMessage, modified: int) -> dict[int, Any]:
+    """Every property of an Embedded Message object; it has no place of its own, hence no ids.
+
+    ``modified`` stands for the times that whoever wrote it left out.
+    """
     stored = content.properties
-    hidden = tags.PidTagAttachmentHidden
-    has_attachments = any(not item.properties.get(hidden, False) for item in content.attachments)
-    _complete_attachments(content, key, modified)
     flags = int(stored.get(tags.PidTagMessageFlags, MESSAGE_FLAG_READ)) & ~MESSAGE_FLAG_HAS_ATTACHMENTS
-    if has_attachments:
+    attached = has_attachments(content)
+    if attached:
         flags |= MESSAGE_FLAG_HAS_ATTACHMENTS
-    size = min(_message_size(content), _MAXIMUM_SIZE)
-    content.properties = (
+    size = min(message_size(content), _MAXIMUM_SIZE)
+    return (
         {
             tags.PidTagMessageClass: "IPM.Note",
             tags.PidTagImportance: 1,
@@ -128,36 +230,36 @@ def _complete_embedded(content: DecodedMessage, key: bytes, modified: int) -> No
             tags.PidTagCreationTime: modified,
             tags.PidTagLastModificationTime: modified,
         }
-        | _with_subject(stored)
+        | with_subject(dict(stored))
         | display_names(content.recipients)
         | {
             tags.PidTagMessageFlags: flags,
             tags.PidTagRead: bool(flags & MESSAGE_FLAG_READ),
-            tags.PidTagHasAttachments: has_attachments,
+            tags.PidTagHasAttachments: attached,
             tags.PidTagHasNamedProperties: True,
             tags.PidTagMessageSize: size,
             tags.PidTagMessageSizeExtended: size,
-            tags.PidTagAccess: OWNER_ACCESS,
+            tags.PidTagAccess: int(OWNER_ACCESS),
             tags.PidTagAccessLevel: ACCESS_LEVEL_MODIFY,
         }
     )
 
 
-def _with_subject(values: dict[int, Any]) -> dict[int, Any]:
-    """The values with PidTagSubject made of its parts, where the client wrote only these (MS-OXCMSG 2.2.1.46)."""
-    normalized = values.get(tags.PidTagNormalizedSubject)
-    if tags.PidTagSubject not in values and isinstance(normalized, str):
-        prefix = values.get(tags.PidTagSubjectPrefix)
-        values[tags.PidTagSubject] = (prefix if isinstance(prefix, str) else "") + normalized
+def with_subject(values: dict[int, Any]) -> dict[int, Any]:
+    """The values with their whole subject."""
+    subject = whole_subject(values)
+    if subject is not None:
+        values[tags.PidTagSubject] = subject
     return values
 
 
 def _size(attachment: DecodedAttachment) -> int:
     size = _values_size(attachment.properties)
-    return size + _message_size(attachment.embedded) if attachment.embedded is not None else size
+    return size + message_size(attachment.embedded) if attachment.embedded is not None else size
 
 
-def _message_size(content: DecodedMessage) -> int:
+def message_size(content: DecodedMessage) -> int:
+    """About how many bytes a message takes that is not saved yet."""
     return (
         _values_size(content.properties)
         + sum(map(_values_size, content.recipients))

@@ -5,10 +5,10 @@ from uuid import UUID, uuid4
 from mapigw.mailbox.clock import now
 from mapigw.mailbox.content import encode_properties
 from mapigw.mailbox.special_folders import RECEIVE_FOLDERS, SPECIAL_FOLDERS
-from mapigw.store import folders, mailboxes
+from mapigw.store import folders, mailboxes, receive_folders
 from mapigw.store.database import Connection
 from mapigw.store.folders import Folder
-from mapigw.store.mailboxes import ReceiveFolder
+from mapigw.store.receive_folders import ReceiveFolder
 from mapigw.wire import tags
 
 
@@ -31,12 +31,13 @@ async def create_mailbox(connection: Connection, guid: UUID) -> int:
             container_class=special.container_class,
             folder_type=1 if special.parent else 0,
             special=special.key,
+            subfolders=sum(other.parent == special.key for other in SPECIAL_FOLDERS),
             properties=encode_properties({tags.PidTagAttributeHidden: True} if special.hidden else {}, {}),
         )
         for special in SPECIAL_FOLDERS
     ]
     await folders.insert_folders(connection, mailbox_id, rows)
-    await mailboxes.insert_receive_folders(
+    await receive_folders.insert_receive_folders(
         connection,
         mailbox_id,
         [ReceiveFolder(message_class, ids[key], moment) for message_class, key in RECEIVE_FOLDERS.items()],

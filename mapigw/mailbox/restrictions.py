@@ -1,7 +1,8 @@
 """Which objects a restriction lets through (MS-OXCDATA 2.12).
 
-A property that an object lacks satisfies no comparison. Text is compared without regard to case, as Exchange does;
-properties are found by id, so that a String8 tag asks for the stored Unicode value.
+A property that an object lacks satisfies no comparison. Text is compared as tables sort it, and by content as the fuzzy
+level says; properties are found by id, so that a String8 tag asks for the stored Unicode value. What `store.contents`
+does in SQL must agree with this.
 """
 
 import operator
@@ -9,8 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from mapigw.store.text import PREFIX, SUBSTRING, collation_key, content_matches, fuzzy_level
 from mapigw.wire import code_pages, tags
-from mapigw.wire.properties import PropertyType
+from mapigw.wire.properties import FIXED_SIZES, MULTIPLE, PropertyType
 from mapigw.wire.restrictions import (
     AndRestriction,
     BitMaskRestriction,
@@ -36,8 +38,6 @@ _OPERATORS: Final[dict[int, Callable[[Any, Any], bool]]] = {
     RelationalOperator.EQUAL: operator.eq,
     RelationalOperator.NOT_EQUAL: operator.ne,
 }
-_SUBSTRING: Final = 1
-_PREFIX: Final = 2
 
 
 @dataclass(slots=True)
@@ -78,62 +78,116 @@ def matches(restriction: Restriction, candidate: Candidate) -> bool:
 def _compare(restriction: Restriction, values: Mapping[int, Any]) -> bool:
     match restriction:
         case PropertyRestriction(rel_op, tag, (_, value)):
-            present = _comparable(values.get(tag >> 16))
+            present = comparable(values.get(tag >> 16))
             if present is None:
                 return False
-            wanted = _comparable(value)
+            wanted = comparable(value)
             if isinstance(present, list) and not isinstance(wanted, list):
                 return any(_holds(rel_op, item, wanted) for item in present)
             return _holds(rel_op, present, wanted)
-        case ContentRestriction(level, _, tag, (_, value)):
-            present = _comparable(values.get(tag >> 16))
-            wanted = _comparable(value)
-            return any(_contains(level, item, wanted) for item in (present if isinstance(present, list) else [present]))
+        case ContentRestriction(low, high, tag, (_, value)):
+            present = values.get(tag >> 16)
+            items = present if isinstance(present, list) else [present]
+            level = fuzzy_level(tag, high)
+            return any(_contains(low, level, item, wanted) for item in items for wanted in _single(value))
         case ComparePropertiesRestriction(rel_op, first, second):
-            left, right = _comparable(values.get(first >> 16)), _comparable(values.get(second >> 16))
+            left, right = comparable(values.get(first >> 16)), comparable(values.get(second >> 16))
             return left is not None and right is not None and _holds(rel_op, left, right)
         case BitMaskRestriction(nonzero, tag, mask):
             present = values.get(tag >> 16)
             return isinstance(present, int) and bool(present & mask) == bool(nonzero)
         case SizeRestriction(rel_op, tag, size):
             present = values.get(tag >> 16)
-            return present is not None and _holds(rel_op, _size(present), size)
+            return present is not None and _holds(rel_op, _size(tag & 0xFFFF, present), size)
     return False
 
 
 def _holds(rel_op: int, left: Any, right: Any) -> bool:
+    """Values of different kinds compare as nothing."""
     compare = _OPERATORS.get(rel_op)
+    if compare is None or not (type(left) is type(right) or (isinstance(left, _NUMBER) and isinstance(right, _NUMBER))):
+        return False
     try:
-        return compare is not None and compare(left, right)
-    except TypeError:  # values of different kinds compare as nothing
+        return bool(compare(left, right))
+    except TypeError:  # lists of different kinds, and what has no order
         return False
 
 
-def _contains(level: int, present: Any, wanted: Any) -> bool:
-    if not isinstance(present, type(wanted)) or not isinstance(wanted, str | bytes):
+_NUMBER: Final = (int, float)
+
+
+def _contains(low: int, high: int, present: Any, wanted: Any) -> bool:
+    if isinstance(present, str) and isinstance(wanted, str):
+        return content_matches(present, wanted, low, high)
+    if not isinstance(present, bytes) or not isinstance(wanted, bytes):
         return False
-    if level & _PREFIX:
-        return bool(present.startswith(wanted))
-    if level & _SUBSTRING:
-        return wanted in present
-    return bool(present == wanted)
+    if low & PREFIX:
+        return present.startswith(wanted)
+    return wanted in present if low & SUBSTRING else present == wanted
 
 
-def _comparable(value: Any) -> Any:
+def _single(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def comparable(value: Any) -> Any:
+    """What a value is compared by."""
     if isinstance(value, str):
-        return value.casefold()
+        return collation_key(value)
     if isinstance(value, list):
-        return [_comparable(item) for item in value]
-    return value
+        return [comparable(item) for item in value]
+    return int(value) if isinstance(value, bool) else value
 
 
-def _size(value: Any) -> int:
+def _size(kind: int, value: Any) -> int:
+    """Bytes of a value: of text without its NUL."""
+    single = kind & ~MULTIPLE
+    if isinstance(value, list):
+        return sum(_size(single, item) for item in value)
+    if single in FIXED_SIZES:
+        return FIXED_SIZES[single]
     if isinstance(value, str):
-        return 2 * len(value)
+        return len(value.encode("utf-16-le", "surrogatepass"))
     if isinstance(value, bytes):
         return len(value)
-    size = getattr(value, "size", None)
-    return size if size is not None else 8 if isinstance(value, float) else 4
+    return int(getattr(value, "size", 0))
+
+
+def property_ids(restriction: Restriction | None) -> set[int]:
+    """The ids of the object's own properties that the restriction looks at."""
+    match restriction:
+        case AndRestriction(restricts) | OrRestriction(restricts):
+            return set().union(*map(property_ids, restricts))
+        case NotRestriction(inner) | CommentRestriction(_, inner) | CountRestriction(_, inner):
+            return property_ids(inner)
+        case ComparePropertiesRestriction(_, first, second):
+            return {first >> 16, second >> 16}
+        case None | SubObjectRestriction():
+            return set()
+        case _:
+            return {restriction.property_tag >> 16}
+
+
+def compared_ids(restriction: Restriction | None) -> set[int]:
+    """Those of `property_ids` whose values are compared with others, so that being there is not enough."""
+    match restriction:
+        case AndRestriction(restricts) | OrRestriction(restricts):
+            return set().union(*map(compared_ids, restricts))
+        case NotRestriction(inner) | CommentRestriction(_, inner) | CountRestriction(_, inner):
+            return compared_ids(inner)
+        case PropertyRestriction() | ContentRestriction() | ComparePropertiesRestriction():
+            return property_ids(restriction)
+    return set()
+
+
+def has_subobjects(restriction: Restriction | None) -> bool:
+    """Whether recipients or attachments decide."""
+    match restriction:
+        case AndRestriction(restricts) | OrRestriction(restricts):
+            return any(map(has_subobjects, restricts))
+        case NotRestriction(inner) | CommentRestriction(_, inner) | CountRestriction(_, inner):
+            return has_subobjects(inner)
+    return isinstance(restriction, SubObjectRestriction)
 
 
 def decoded_strings(restriction: Restriction, code_page: int) -> Restriction:

@@ -40,10 +40,14 @@ Outlook finds the rest by itself.</p>
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """What answers a path. Unless ``anonymous``, its requests come with their user, ``request[USER]``."""
+    """What answers a path. Unless ``anonymous``, its requests come with their user, ``request[USER]``.
+
+    With ``below`` it answers every path below its own as well.
+    """
 
     handler: Handler
     anonymous: bool = False
+    below: bool = False
 
 
 async def home(request: web.BaseRequest) -> web.StreamResponse:
@@ -101,7 +105,7 @@ class Application:
         return response
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
-        endpoint = self._endpoints.get(request.path.lower().rstrip("/") or "/")
+        endpoint = self._endpoint(request.path.lower().rstrip("/") or "/")
         if endpoint is None:
             return plain(HTTPStatus.NOT_FOUND)
         try:
@@ -118,6 +122,13 @@ class Application:
                 raise  # an answer has begun: aiohttp logs the error and closes the connection
             _log.exception("%s %s failed", request.method, request.path)
             return plain(HTTPStatus.INTERNAL_SERVER_ERROR)
+
+    def _endpoint(self, path: str) -> Endpoint | None:
+        endpoint = self._endpoints.get(path)
+        if endpoint is None:
+            above = self._endpoints.get(f"/{path[1:].partition('/')[0]}")
+            return above if above and above.below else None
+        return endpoint
 
     async def _authenticate(self, request: web.BaseRequest) -> bool:
         header = request.headers.get(hdrs.AUTHORIZATION, "")

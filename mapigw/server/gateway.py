@@ -30,10 +30,12 @@ from mapigw.server.contexts import SessionContexts
 from mapigw.server.event_log import EventLog, EventLogHandler
 from mapigw.server.log_file import LogFile
 from mapigw.server.mapihttp import MapiHttp
+from mapigw.server.oab import OabHandler
 from mapigw.server.tls import CertificateError, load_certificate, self_signed_certificate, server_context
 from mapigw.store.collect import collect_daily
 from mapigw.store.database import Database
 from nspi.endpoint import NspiEndpoint
+from oab.background import AddressListKeeper
 
 SHUTDOWN_SECONDS = 10.0  # what requests in flight have to finish
 BACKLOG = 1024
@@ -87,10 +89,14 @@ class Gateway:
             )
         }
         autodiscover = AutodiscoverHandler(settings.public_url, proxies)
+        address_lists = AddressListKeeper(directory, settings.data)
+        keeping = asyncio.create_task(address_lists.run())
+        stack.push_async_callback(_ended, keeping)
         endpoints = {
             "/": Endpoint(home, anonymous=True),
             "/autodiscover/autodiscover.xml": Endpoint(autodiscover.xml),
             "/autodiscover/autodiscover.json": Endpoint(autodiscover.json, anonymous=True),
+            "/oab": Endpoint(OabHandler(address_lists).handle, below=True),
             **{path: Endpoint(transport.handle) for path, transport in mapi.items()},
         }
         application = Application(

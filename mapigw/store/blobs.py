@@ -6,13 +6,15 @@ are one file. Methods block; the asynchronous layers call them in worker threads
 
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import blake2b
 from pathlib import Path
 
 DIGEST_SIZE = 32
 FLUSHERS = 8
+UNFINISHED = "unfinished"
+"""The folder of files that may become blobs."""
 
 
 class MissingBlobError(LookupError):
@@ -46,6 +48,29 @@ class FolderBlobStore:
             pass
         if folders:
             _flush_folder(str(self.folder))
+
+    def new_file(self) -> tuple[int, str]:
+        """The descriptor and the path of an empty file for `adopt`; one that is left behind is collected."""
+        folder = self.folder / UNFINISHED
+        folder.mkdir(exist_ok=True)
+        return tempfile.mkstemp(dir=folder, prefix=".new-")
+
+    def adopt(self, path: str, digest: bytes) -> None:
+        """Make a blob of a `new_file` that has been flushed: when this returns, its name is on disk too."""
+        if self._renewed(digest):
+            os.unlink(path)
+            return
+        target = self._path(digest)
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        os.rename(path, target)
+        _flush_folder(os.path.dirname(target))
+        _flush_folder(str(self.folder))
+
+    def renew(self, digests: Iterable[bytes]) -> None:
+        """Keep blobs that a row is about to name from being collected first. Raises `MissingBlobError`."""
+        for digest in digests:
+            if not self._renewed(digest):
+                raise MissingBlobError(f"blob {digest.hex()} is missing")
 
     def _renewed(self, digest: bytes) -> bool:
         """Whether the blob is there; its file's time is renewed, so that it is not collected now."""

@@ -40,21 +40,23 @@ class Tombstone(NamedTuple):
 class Deletion(NamedTuple):
     object_id: int
     is_associated: bool
+    change_number: int
 
 
 async def insert_tombstones(connection: AsyncConnection, mailbox_id: int, rows: Sequence[Tombstone]) -> None:
     await connection.execute(insert(tombstone), [{"mailbox_id": mailbox_id, **row._asdict()} for row in rows])
 
 
-async def contents_state(connection: AsyncConnection, mailbox_id: int, folder_id: int) -> tuple[int, int]:
-    """(last change number of the mailbox, that of the last change to what the folder contains)."""
+async def contents_state(connection: AsyncConnection, mailbox_id: int, folder_id: int) -> tuple[int, int] | None:
+    """(last change number of the mailbox, that of the last change to what the folder contains); None: it is gone."""
     statement = select(mailbox.c.next_counter - 1, folder.c.content_change_number).where(
         mailbox.c.mailbox_id == folder.c.mailbox_id,
         folder.c.mailbox_id == mailbox_id,
         folder.c.folder_id == folder_id,
+        folder.c.deleted.is_(None),
     )
-    last, content = (await connection.execute(statement)).one()
-    return int(last), int(content)
+    row = (await connection.execute(statement)).one_or_none()
+    return None if row is None else (row[0], row[1])
 
 
 async def select_message_changes(
@@ -112,7 +114,7 @@ async def hierarchy_change_number(connection: AsyncConnection, mailbox_id: int) 
     return max(row[0] or 0, row[1] or 0)
 
 
-def _tombstones(mailbox_id: int, after: int) -> Select[tuple[int, bool]]:
-    return select(tombstone.c.object_id, tombstone.c.is_associated).where(
+def _tombstones(mailbox_id: int, after: int) -> Select[tuple[int, bool, int]]:
+    return select(tombstone.c.object_id, tombstone.c.is_associated, tombstone.c.change_number).where(
         tombstone.c.mailbox_id == mailbox_id, tombstone.c.change_number > after
     )

@@ -4,8 +4,11 @@ A reader may ask for a snapshot, which holds as long as its connection. Writers 
 other processes (the command line) take their turn by SQLite's lock. What a `write` block did is on disk when it ends.
 """
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from contextvars import Context
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +16,12 @@ from alembic.util import CommandError
 from sqlalchemy import event
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from mapigw.store.blobs import FolderBlobStore
+from mapigw.store.driver import connect
 from mapigw.store.migrate import upgrade
+from mapigw.store.text import SQL_FUNCTIONS
 
 Connection = AsyncConnection
 """What `Database.read` and `Database.write` yield: the layers above pass it on and know no more of it."""
@@ -55,6 +61,10 @@ class Database:
             pool_use_lifo=True,  # the connection whose caches are warm
         )
         self._writer = _engine(path, 1)
+        self._watcher = _engine(path, 1, isolation_level="AUTOCOMMIT", skip_autocommit_rollback=True)
+        self._work: dict[str, asyncio.Task[None]] = {}
+        self.closing = asyncio.Event()
+        """Set when work in the background has to end, between two of its transactions."""
 
         @event.listens_for(self._writer.sync_engine, "begin")
         def begin(connection: Any) -> None:
@@ -75,9 +85,23 @@ class Database:
             raise
         return database
 
+    def start(self, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Do work in the background, unless work of this name is being done; `close` waits until it ends."""
+        if name not in self._work and not self.closing.is_set():
+            # In a context of its own: it goes on when the request or the transaction that starts it is over.
+            task = self._work[name] = asyncio.create_task(work(), name=name, context=Context())
+            task.add_done_callback(lambda _task: self._work.pop(name, None))
+
     async def close(self) -> None:
-        await self._reader.dispose()
-        await self._writer.dispose()
+        self.closing.set()
+        await asyncio.gather(*self._work.values(), return_exceptions=True)
+        for engine in (self._reader, self._writer, self._watcher):
+            await engine.dispose()
+
+    async def version(self) -> int:
+        """A number that is another one after every commit, of whatever process; cheap to ask for."""
+        async with self._watcher.connect() as connection:
+            return int((await connection.exec_driver_sql("PRAGMA data_version")).scalar_one())
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Connection]:
@@ -95,7 +119,6 @@ class Database:
             try:
                 yield connection
             finally:
-                # Queued before it is waited for: it comes before the connection's next use, even if this is cancelled.
                 await driver.rollback()
 
     @asynccontextmanager
@@ -107,11 +130,12 @@ class Database:
 
 def _engine(path: Path, connections: int, **options: Any) -> AsyncEngine:
     engine = create_async_engine(
-        f"sqlite+aiosqlite:///{path}",
+        "sqlite+aiosqlite:///",
+        async_creator=partial(connect, path, BUSY_TIMEOUT),
+        poolclass=AsyncAdaptedQueuePool,
         pool_size=connections,
         max_overflow=0,
         pool_timeout=BUSY_TIMEOUT,
-        connect_args={"timeout": BUSY_TIMEOUT},
         **options,
     )
 
@@ -122,5 +146,7 @@ def _engine(path: Path, connections: int, **options: Any) -> AsyncEngine:
         for pragma in _PRAGMAS:
             cursor.execute(pragma)
         cursor.close()
+        for name, (arguments, function) in SQL_FUNCTIONS.items():
+            connection.create_function(name, arguments, function, deterministic=True)
 
     return engine

@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import delete, insert, select, union_all, update
 
 from mapigw.store.database import Connection
-from mapigw.store.schema import alias, domain, mailbox, user
+from mapigw.store.schema import alias, domain, group, mailbox, user
 
 _PARTITION = 1000  # rows taken from the driver at once: between two the event loop runs
 
@@ -80,8 +80,16 @@ async def user_id_of(connection: Connection, address: str) -> int | None:
     return found.scalars().first()
 
 
-async def primary_address(connection: Connection, user_id: int) -> str:
-    return str((await connection.execute(select(user.c.address).where(user.c.user_id == user_id))).scalar_one())
+async def owner_of(connection: Connection, address: str) -> str | None:
+    """The primary address of the user or group that has ``address``, as the primary one or as an alias."""
+    found = await connection.execute(
+        union_all(
+            select(user.c.address).where(user.c.address == address),
+            select(user.c.address).join_from(user, alias).where(alias.c.address == address),
+            select(group.c.address).where(group.c.address == address),
+        )
+    )
+    return found.scalars().first()
 
 
 async def ensure_domain(connection: Connection, name: str) -> int:

@@ -1,12 +1,34 @@
 """Queries on folders."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
-from sqlalchemy import Select, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    ScalarSelect,
+    Select,
+    Table,
+    delete,
+    func,
+    insert,
+    literal,
+    select,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from mapigw.store.schema import folder
+from mapigw.store.schema import (
+    deleted_message,
+    folder,
+    permission,
+    receive_folder,
+    rule,
+    search_folder,
+    search_result,
+    tombstone,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +56,8 @@ class Folder:
     content_change_number: int
     local_commit_time: int
     deleted: int | None
+    hierarchy_change_number: int
+    hier_rev: int
     properties: bytes
     properties_index: bytes
 
@@ -49,9 +73,10 @@ class Folder:
         container_class: str = "",
         folder_type: int = 1,
         special: str = "",
+        subfolders: int = 0,
         properties: tuple[bytes, bytes] = (b"", b""),
     ) -> Self:
-        """An empty folder that this server makes; ``properties`` are an encoded list and its index."""
+        """A folder that this server makes, without messages; ``properties`` are an encoded list and its index."""
         return cls(
             folder_id=folder_id,
             parent_id=parent_id,
@@ -74,6 +99,8 @@ class Folder:
             content_change_number=0,
             local_commit_time=created,
             deleted=None,
+            hierarchy_change_number=subfolders,
+            hier_rev=created,
             properties=properties[0],
             properties_index=properties[1],
         )
@@ -104,9 +131,106 @@ async def select_special_folder(connection: AsyncConnection, mailbox_id: int, sp
     return Folder(*(await connection.execute(statement)).one())
 
 
+async def select_special_folders(connection: AsyncConnection, mailbox_id: int) -> dict[str, int]:
+    """The ids of the well-known ones, by key."""
+    statement = _existing(mailbox_id).with_only_columns(folder.c.special, folder.c.folder_id)
+    rows = await connection.execute(statement.where(folder.c.special > ""))
+    return {row.special: row.folder_id for row in rows}
+
+
+async def select_special_rows(connection: AsyncConnection, mailbox_id: int) -> list[Folder]:
+    """The well-known ones, by id."""
+    statement = _existing(mailbox_id).where(folder.c.special > "").order_by(folder.c.folder_id)
+    return [Folder(*row) for row in await connection.execute(statement)]
+
+
 async def select_children(connection: AsyncConnection, mailbox_id: int, parent_id: int) -> list[Folder]:
     statement = _existing(mailbox_id).where(folder.c.parent_id == parent_id)
     return [Folder(*row) for row in await connection.execute(statement)]
+
+
+async def select_descendants(connection: AsyncConnection, mailbox_id: int, folder_id: int) -> list[Folder]:
+    """The folder itself and all below it, parents before their children. Nothing when it does not exist."""
+    top = (
+        _existing(mailbox_id)
+        .with_only_columns(folder.c.folder_id, literal(0).label("depth"))
+        .where(folder.c.folder_id == folder_id)
+        .cte("below", recursive=True)
+    )
+    below = top.union_all(
+        _existing(mailbox_id)
+        .with_only_columns(folder.c.folder_id, top.c.depth + 1)
+        .where(folder.c.parent_id == top.c.folder_id)
+    )
+    statement = _existing(mailbox_id).join(below, below.c.folder_id == folder.c.folder_id).order_by(below.c.depth)
+    return [Folder(*row) for row in await connection.execute(statement)]
+
+
+async def select_ancestors(connection: AsyncConnection, mailbox_id: int, folder_id: int) -> list[Folder]:
+    """The folder itself and those above it, up to the root. Nothing when it does not exist."""
+    place = _existing(mailbox_id).with_only_columns(folder.c.folder_id, folder.c.parent_id)
+    first = place.where(folder.c.folder_id == folder_id).cte("above", recursive=True)
+    above = first.union_all(place.where(folder.c.folder_id == first.c.parent_id))
+    statement = _existing(mailbox_id).join(above, above.c.folder_id == folder.c.folder_id)
+    return [Folder(*row) for row in await connection.execute(statement)]
+
+
+async def select_deleted_folders(
+    connection: AsyncConnection, mailbox_id: int, parent_id: int | None = None
+) -> list[Folder]:
+    """The soft-deleted folders whose parent was this one; or all of the mailbox."""
+    statement = select(*_COLUMNS).where(folder.c.mailbox_id == mailbox_id, folder.c.deleted.is_not(None))
+    if parent_id is not None:
+        statement = statement.where(folder.c.parent_id == parent_id)
+    return [Folder(*row) for row in await connection.execute(statement)]
+
+
+async def select_deleted_below(connection: AsyncConnection, mailbox_id: int, folder_id: int) -> list[int]:
+    """The ids of soft-deleted folders that were below this one, children before their parents."""
+    place = select(folder.c.folder_id).where(folder.c.mailbox_id == mailbox_id, folder.c.deleted.is_not(None))
+    top = place.add_columns(literal(0).label("depth")).where(folder.c.parent_id == folder_id)
+    below = top.cte("below", recursive=True)
+    below = below.union_all(place.add_columns(below.c.depth + 1).where(folder.c.parent_id == below.c.folder_id))
+    return list((await connection.execute(select(below.c.folder_id).order_by(below.c.depth.desc()))).scalars())
+
+
+class Surroundings(NamedTuple):
+    """What other rows tell of a folder."""
+
+    subfolders: int
+    deleted_subfolders: int
+    deleted_messages: int
+    deleted_associated: int
+    has_rules: bool
+
+
+def _count(table: FromClause, *conditions: ColumnElement[bool]) -> ScalarSelect[int]:
+    return select(func.count()).select_from(table).where(*conditions).scalar_subquery()
+
+
+_child = folder.alias("child")
+_is_child = (_child.c.mailbox_id == folder.c.mailbox_id) & (_child.c.parent_id == folder.c.folder_id)
+_is_in = (deleted_message.c.mailbox_id == folder.c.mailbox_id) & (deleted_message.c.folder_id == folder.c.folder_id)
+_SURROUNDINGS = (
+    _count(_child, _is_child, _child.c.deleted.is_(None)),
+    _count(_child, _is_child, _child.c.deleted.is_not(None)),
+    _count(deleted_message, _is_in, deleted_message.c.is_associated.is_(False)),
+    _count(deleted_message, _is_in, deleted_message.c.is_associated.is_(True)),
+    select(rule.c.rule_id)
+    .where(rule.c.mailbox_id == folder.c.mailbox_id, rule.c.folder_id == folder.c.folder_id)
+    .exists(),
+)
+
+
+async def select_with_surroundings(
+    connection: AsyncConnection, mailbox_id: int, folder_id: int | None = None
+) -> list[tuple[Folder, Surroundings]]:
+    """One folder, or all of the mailbox by id, with what other rows tell of them."""
+    statement = _existing(mailbox_id).add_columns(*_SURROUNDINGS).order_by(folder.c.folder_id)
+    if folder_id is not None:
+        statement = statement.where(folder.c.folder_id == folder_id)
+    width = len(_COLUMNS)
+    return [(Folder(*row[:width]), Surroundings(*row[width:])) for row in await connection.execute(statement)]
 
 
 async def insert_folders(connection: AsyncConnection, mailbox_id: int, rows: list[Folder]) -> None:
@@ -151,4 +275,46 @@ async def count_contents(
             content_change_number=change_number,
             local_commit_time=commit_time,
         )
+    )
+
+
+async def count_subfolder(connection: AsyncConnection, mailbox_id: int, folder_id: int, *, moment: int) -> None:
+    """Note that a subfolder was added to a folder or taken from it."""
+    await connection.execute(
+        update(folder)
+        .where(folder.c.mailbox_id == mailbox_id, folder.c.folder_id == folder_id)
+        .values(
+            hierarchy_change_number=folder.c.hierarchy_change_number + 1,
+            hier_rev=moment,
+            local_commit_time=moment,
+        )
+    )
+
+
+async def delete_folders(connection: AsyncConnection, mailbox_id: int, folder_ids: Sequence[int]) -> None:
+    """Remove folders that hold no messages any more, with everything that is kept for them; some hundred a call."""
+    await delete_searches(connection, mailbox_id, folder_ids)
+    for table in (folder, permission, rule, receive_folder):
+        await connection.execute(delete(table).where(*_of_folders(table, mailbox_id, folder_ids)))
+    # Those of subfolders stay: a client that was away must not bring them back.
+    of_messages = (*_of_folders(tombstone, mailbox_id, folder_ids), tombstone.c.is_folder.is_(False))
+    await connection.execute(delete(tombstone).where(*of_messages))
+
+
+async def delete_searches(connection: AsyncConnection, mailbox_id: int, folder_ids: Sequence[int]) -> None:
+    """Remove what search folders look for and show; some hundred a call."""
+    for table in (search_folder, search_result):
+        await connection.execute(delete(table).where(*_of_folders(table, mailbox_id, folder_ids)))
+
+
+def _of_folders(table: Table, mailbox_id: int, folder_ids: Sequence[int]) -> tuple[ColumnElement[bool], ...]:
+    return table.c.mailbox_id == mailbox_id, table.c.folder_id.in_(list(folder_ids))
+
+
+async def mark_deleted(connection: AsyncConnection, mailbox_id: int, folder_ids: Sequence[int], moment: int) -> None:
+    """Make folders soft-deleted; some hundred a call."""
+    await connection.execute(
+        update(folder)
+        .where(folder.c.mailbox_id == mailbox_id, folder.c.folder_id.in_(list(folder_ids)))
+        .values(deleted=moment)
     )

@@ -1,14 +1,15 @@
-"""Queries on a mailbox as a whole: its counter, its named properties, its receive folders."""
+"""Queries on a mailbox as a whole: its counter, its sums, its named properties."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import case, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mapigw.store import schema
-from mapigw.store.schema import local_replica_range, mailbox, named_property, receive_folder
+from mapigw.store.schema import folder, local_replica_range, mailbox, named_property
+from mapigw.store.search_text import delete_index
 from mapigw.wire.properties import NAMED_PROPERTY_MINIMUM, PropertyName
 
 
@@ -18,10 +19,12 @@ class MailboxRow(NamedTuple):
     replica_guid: UUID
 
 
-class ReceiveFolder(NamedTuple):
-    message_class: str
-    folder_id: int
-    modified: int
+class StoreTotals(NamedTuple):
+    """Sums over the folders of a mailbox; search folders hold no messages of their own."""
+
+    content_count: int
+    size: int  # bytes
+    has_searches: bool
 
 
 async def insert_mailbox(
@@ -48,6 +51,7 @@ async def delete_mailbox(connection: AsyncConnection, mailbox_id: int) -> None:
     """Remove every row of the mailbox; its blobs become orphans, which are collected."""
     for table in (*_MAILBOX_TABLES, mailbox):
         await connection.execute(delete(table).where(table.c.mailbox_id == mailbox_id))
+    await delete_index(connection, mailbox_id)
 
 
 _MAILBOX_TABLES = (
@@ -59,12 +63,15 @@ _MAILBOX_TABLES = (
     schema.rule,
     schema.search_folder,
     schema.search_result,
+    schema.search_queue,
     schema.per_user,
     schema.foreign_replica,
     schema.tombstone,
     schema.named_property,
     schema.receive_folder,
     schema.local_replica_range,
+    schema.deleted_range,
+    schema.foreign_source_key,
     schema.blob,
 )
 
@@ -134,6 +141,17 @@ async def update_properties(connection: AsyncConnection, mailbox_id: int, proper
     )
 
 
+async def select_totals(connection: AsyncConnection, mailbox_id: int) -> StoreTotals:
+    is_search = folder.c.folder_type == SEARCH_FOLDER
+    statement = select(
+        func.sum(case((is_search, 0), else_=folder.c.content_count)),
+        func.sum(case((is_search, 0), else_=folder.c.content_size + folder.c.associated_size)),
+        func.max(case((is_search, 1), else_=0)),
+    ).where(folder.c.mailbox_id == mailbox_id, folder.c.deleted.is_(None))
+    count, size, searches = (await connection.execute(statement)).one()
+    return StoreTotals(int(count or 0), int(size or 0), bool(searches))
+
+
 async def select_named_properties(
     connection: AsyncConnection, mailbox_id: int, after: int = 0
 ) -> list[tuple[int, PropertyName]]:
@@ -163,20 +181,10 @@ async def insert_named_properties(
     await connection.execute(insert(named_property), rows)
 
 
+SEARCH_FOLDER = 2  # folder_type
 MESSAGE_ID_BLOCK = 1 << 16
 FIRST_NAMED_PROPERTY = NAMED_PROPERTY_MINIMUM + 1  # greater than 0x8000 (MS-OXCPRPT 3.2.5.10)
 LAST_NAMED_PROPERTY = 0xFFFE
-
-
-async def select_receive_folders(connection: AsyncConnection, mailbox_id: int) -> list[ReceiveFolder]:
-    statement = select(receive_folder.c.message_class, receive_folder.c.folder_id, receive_folder.c.modified).where(
-        receive_folder.c.mailbox_id == mailbox_id
-    )
-    return [ReceiveFolder(*row) for row in await connection.execute(statement.order_by(receive_folder.c.message_class))]
-
-
-async def insert_receive_folders(connection: AsyncConnection, mailbox_id: int, rows: Sequence[ReceiveFolder]) -> None:
-    await connection.execute(insert(receive_folder), [{"mailbox_id": mailbox_id, **row._asdict()} for row in rows])
 
 
 async def insert_local_replica_range(connection: AsyncConnection, mailbox_id: int, first: int, count: int) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from mapigw.store.schema import blob, message, message_mime
+from mapigw.store.schema import blob, deleted_message, folder, message, message_mime
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +31,11 @@ class MessageRow:
     modified: int
     local_commit_time: int
     sort_time: int
+    delivery_time: int | None
     message_class: str
-    normalized_subject: str
-    sender_name: str
+    subject: str | None
+    normalized_subject: str | None
+    sent_representing_name: str | None
     importance: int
     has_attachments: bool
     conversation_id: bytes | None
@@ -91,15 +93,14 @@ async def count_blobs(connection: AsyncConnection, mailbox_id: int, uses: Iterab
 
 
 async def uncount_blobs(connection: AsyncConnection, mailbox_id: int, uses: Iterable[tuple[bytes, int]]) -> None:
-    """Count one use less of each (digest, size); what nothing uses any more is collected later."""
+    """Count one use less of each (digest, size), whose size does not matter; what nothing uses is collected later."""
     counts = Counter(digest for digest, _size in uses)
-    mine = blob.c.mailbox_id == mailbox_id
-    for digest, count in counts.items():
-        await connection.execute(
-            update(blob).where(mine, blob.c.digest == digest).values(count=blob.c.count - count),
-        )
-    if counts:
-        await connection.execute(delete(blob).where(mine, blob.c.digest.in_(list(counts)), blob.c.count <= 0))
+    if not counts:
+        return
+    used = (blob.c.mailbox_id == mailbox_id, blob.c.digest == bindparam("used"))
+    values = [{"used": digest, "uses": count} for digest, count in counts.items()]
+    await connection.execute(update(blob).where(*used).values(count=blob.c.count - bindparam("uses")), values)
+    await connection.execute(delete(blob).where(*used, blob.c.count <= 0), [{"used": digest} for digest in counts])
 
 
 async def update_message(connection: AsyncConnection, mailbox_id: int, row: MessageRow) -> None:
@@ -119,8 +120,35 @@ async def delete_messages(connection: AsyncConnection, mailbox_id: int, message_
     )
 
 
+async def delete_mime(
+    connection: AsyncConnection, mailbox_id: int, message_ids: Sequence[int]
+) -> list[tuple[bytes, int]]:
+    """Remove the original MIME of messages, some hundred a call; returns the uses of blobs that end with it."""
+    statement = delete(message_mime).where(
+        message_mime.c.mailbox_id == mailbox_id, message_mime.c.message_id.in_(list(message_ids))
+    )
+    rows = await connection.execute(statement.returning(message_mime.c.mime, message_mime.c.is_digest))
+    return [(row.mime, 0) for row in rows if row.is_digest]
+
+
 async def select_message(connection: AsyncConnection, mailbox_id: int, message_id: int) -> MessageRow | None:
-    statement = select(*_COLUMNS).where(message.c.mailbox_id == mailbox_id, message.c.message_id == message_id)
+    """None also for what is in a soft-deleted folder."""
+    is_there = folder.c.deleted.is_(None) & (folder.c.folder_id == message.c.folder_id)
+    statement = (
+        select(*_COLUMNS)
+        .join(folder, (folder.c.mailbox_id == message.c.mailbox_id) & is_there)
+        .where(message.c.mailbox_id == mailbox_id, message.c.message_id == message_id)
+    )
+    row = (await connection.execute(statement)).one_or_none()
+    return None if row is None else MessageRow(*row)
+
+
+async def select_deleted_message(connection: AsyncConnection, mailbox_id: int, message_id: int) -> MessageRow | None:
+    """A soft-deleted message."""
+    columns = deleted_message.c
+    statement = select(*(columns[name] for name in _NAMES)).where(
+        columns.mailbox_id == mailbox_id, columns.message_id == message_id
+    )
     row = (await connection.execute(statement)).one_or_none()
     return None if row is None else MessageRow(*row)
 
@@ -131,6 +159,65 @@ async def select_messages(
     """Those of the messages that are (still) in the folder, by id. At most some hundred ids a call."""
     rows = await connection.execute(_MANY, _many(mailbox_id, message_ids))
     return {row[0]: MessageRow(*row) for row in rows if row[1] == folder_id}
+
+
+class ReadState(NamedTuple):
+    message_id: int
+    is_read: bool
+    message_flags: int
+    read_change_number: int
+    is_associated: bool
+
+
+_READ_STATES = _MANY.with_only_columns(*(message.c[name] for name in ReadState._fields), message.c.folder_id)
+
+
+async def select_read_states(
+    connection: AsyncConnection, mailbox_id: int, folder_id: int, message_ids: Sequence[int]
+) -> list[ReadState]:
+    """Those of the messages that are in the folder. At most some hundred ids a call."""
+    rows = await connection.execute(_READ_STATES, _many(mailbox_id, message_ids))
+    return [ReadState._make(row[:-1]) for row in rows if row[-1] == folder_id]
+
+
+async def update_read_states(
+    connection: AsyncConnection, mailbox_id: int, states: Sequence[ReadState], *, commit_time: int
+) -> None:
+    """Store read states and message flags; nothing else of the messages changes."""
+    statement = (
+        update(message)
+        .where(message.c.mailbox_id == bindparam("mailbox"), message.c.message_id == bindparam("id"))
+        .values(
+            is_read=bindparam("read"),
+            message_flags=bindparam("flags"),
+            read_change_number=bindparam("change"),
+            local_commit_time=commit_time,
+        )
+    )
+    await connection.execute(
+        statement,
+        [
+            {
+                "mailbox": mailbox_id,
+                "id": state.message_id,
+                "read": state.is_read,
+                "flags": state.message_flags,
+                "change": state.read_change_number,
+            }
+            for state in states
+        ],
+    )
+
+
+async def update_message_status(
+    connection: AsyncConnection, mailbox_id: int, message_id: int, status: int, mask: int
+) -> int:
+    """Set the bits of ``mask`` to those of ``status``; returns the status before, 0 of a message that is gone."""
+    mine = (message.c.mailbox_id == mailbox_id, message.c.message_id == message_id)
+    before: int = (await connection.execute(select(message.c.message_status).where(*mine))).scalar() or 0
+    after = before & ~mask | status & mask
+    await connection.execute(update(message).where(*mine).values(message_status=after))
+    return before
 
 
 class SyncRow(NamedTuple):
@@ -144,6 +231,7 @@ class SyncRow(NamedTuple):
     change_key: bytes | None
     predecessor_change_list: bytes | None
     message_flags: int
+    message_status: int
     is_read: bool
     has_attachments: bool
     size: int

@@ -112,10 +112,14 @@ folder = Table(
     Column("content_change_number", BigInteger, nullable=False),  # of the last change to what the folder contains
     Column("local_commit_time", BigInteger, nullable=False),  # PidTagLocalCommitTimeMax
     Column("deleted", BigInteger),  # when it was soft-deleted; NULL: it is not
+    Column("hierarchy_change_number", Integer, nullable=False),  # subfolders that were ever added or deleted
+    Column("hier_rev", BigInteger, nullable=False),  # PidTagHierRev: when the last was
     Column("properties", LargeBinary, nullable=False),  # everything else that was set: propList and index
     Column("properties_index", LargeBinary, nullable=False),
 )
 Index("folder_by_change", folder.c.mailbox_id, folder.c.change_number)
+Index("folder_by_parent", folder.c.mailbox_id, folder.c.parent_id)
+Index("folder_by_special", folder.c.mailbox_id, folder.c.special)
 
 
 def _message_columns() -> tuple[Column[Any], ...]:
@@ -136,9 +140,12 @@ def _message_columns() -> tuple[Column[Any], ...]:
         Column("modified", BigInteger, nullable=False),  # PidTagLastModificationTime
         Column("local_commit_time", BigInteger, nullable=False),  # PidTagLocalCommitTime
         Column("sort_time", BigInteger, nullable=False),  # delivery time, or the modification time where there is none
+        # Copies of properties, for tables; NULL: the message does not have it.
+        Column("delivery_time", BigInteger),  # PidTagMessageDeliveryTime
         Column("message_class", String, nullable=False),
-        Column("normalized_subject", String, nullable=False),
-        Column("sender_name", String, nullable=False),
+        Column("subject", String),
+        Column("normalized_subject", String),
+        Column("sent_representing_name", String),
         Column("importance", Integer, nullable=False),
         Column("has_attachments", Boolean, nullable=False),
         Column("conversation_id", LargeBinary),
@@ -160,6 +167,28 @@ Index(
     message.c.change_number,
     message.c.size,
 )
+Index(  # everything that tables sort and restrict by in SQL, so that the rows with their contents are not touched
+    "message_by_delivery",
+    message.c.mailbox_id,
+    message.c.folder_id,
+    message.c.is_associated,
+    message.c.delivery_time,
+    message.c.message_id,
+    message.c.is_read,
+    message.c.message_flags,
+    message.c.message_status,
+    message.c.has_attachments,
+    message.c.size,
+    message.c.modified,
+    message.c.local_commit_time,
+    message.c.change_number,
+    message.c.importance,
+    message.c.message_class,
+    message.c.subject,
+    message.c.normalized_subject,
+    message.c.sent_representing_name,
+    message.c.conversation_id,
+)
 Index("message_by_change", message.c.mailbox_id, message.c.folder_id, message.c.change_number)
 Index("message_by_read_change", message.c.mailbox_id, message.c.folder_id, message.c.read_change_number)
 
@@ -169,7 +198,13 @@ deleted_message = Table(  # soft-deleted: out of the way of everything that look
     *_message_columns(),
     Column("deleted", BigInteger, nullable=False),  # when
 )
-Index("deleted_message_by_time", deleted_message.c.mailbox_id, deleted_message.c.folder_id, deleted_message.c.deleted)
+Index(
+    "deleted_message_by_time",
+    deleted_message.c.mailbox_id,
+    deleted_message.c.folder_id,
+    deleted_message.c.deleted,
+    deleted_message.c.is_associated,
+)
 
 message_mime = Table(  # the original MIME of what came as Internet mail, for exact export
     "message_mime",
@@ -190,6 +225,8 @@ tombstone = Table(
     Column("is_folder", Boolean, nullable=False),
     Column("is_associated", Boolean, nullable=False),
 )
+
+Index("tombstone_by_object", tombstone.c.mailbox_id, tombstone.c.object_id)
 
 named_property = Table(
     "named_property",
@@ -239,6 +276,7 @@ search_folder = Table(  # criteria of the folders whose type is search
     Column("restriction", LargeBinary, nullable=False),  # MS-OXCDATA 2.12, with 32-bit counts
     Column("folder_ids", LargeBinary, nullable=False),  # where it searches: 8-byte little-endian counters
     Column("search_flags", Integer, nullable=False),  # as GetSearchCriteria answers them
+    Column("started", BigInteger, nullable=False),  # content_change_number at the start: what runs must still find it
 )
 
 search_result = Table(
@@ -247,8 +285,18 @@ search_result = Table(
     Column("mailbox_id", Integer, primary_key=True),
     Column("folder_id", BigInteger, primary_key=True),
     Column("message_id", BigInteger, primary_key=True),
+    Column("is_read", Boolean, nullable=False),  # as the folder's counts have the message
+    Column("size", BigInteger, nullable=False),
 )
 Index("search_result_by_message", search_result.c.mailbox_id, search_result.c.message_id)
+
+search_queue = Table(  # messages whose text the full-text index does not have as it is now, or has still to forget
+    "search_queue",
+    metadata,
+    Column("mailbox_id", Integer, primary_key=True),
+    Column("message_id", BigInteger, primary_key=True),
+    Column("queued", BigInteger, primary_key=True),
+)
 
 per_user = Table(  # what a user has read of public folders (MS-OXCSTOR 3.2.1.3)
     "per_user",
@@ -266,6 +314,23 @@ foreign_replica = Table(  # REPLIDs given to REPLGUIDs other than the mailbox's 
     Column("mailbox_id", Integer, primary_key=True),
     Column("replica_id", Integer, primary_key=True),
     Column("replica_guid", LargeBinary(16), nullable=False),
+)
+
+foreign_source_key = Table(  # the ids that source keys of other replicas stand for, for ever
+    "foreign_source_key",
+    metadata,
+    Column("mailbox_id", Integer, primary_key=True),
+    Column("source_key", LargeBinary(24), primary_key=True),
+    Column("object_id", BigInteger, nullable=False),
+)
+
+deleted_range = Table(  # ids that a client said it will never use in a folder (MS-OXCFXICS 2.2.3.2.4.8)
+    "deleted_range",
+    metadata,
+    Column("mailbox_id", Integer, primary_key=True),
+    Column("folder_id", BigInteger, primary_key=True),
+    Column("first", BigInteger, primary_key=True),
+    Column("last", BigInteger, nullable=False),
 )
 
 local_replica_range = Table(  # what RopGetLocalReplicaIds handed out: imported ids may only come from here

@@ -152,6 +152,7 @@ class ErrorCode(IntEnum):
     RecoveryMismatch = 0x0000048D
     TableMayNotBeDeleted = 0x0000048E
     SearchFolderScopeViolation = 0x00000490
+    ConversationNotFound = 0x00000496
     RpcRegisterIf = 0x000004B1
     RpcListen = 0x000004B2
     RpcFormat = 0x000004B6

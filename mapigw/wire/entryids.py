@@ -191,6 +191,12 @@ def address_book_entry_id(x500_dn: str, object_type: int = AddressBookObjectType
     return ADDRESS_BOOK_ENTRY_ID.build({"type": object_type, "x500_dn": x500_dn.encode("ascii")})
 
 
+def address_book_dn(entry_id: bytes) -> str:
+    """Whom an Address Book EntryID names: the counterpart of `address_book_entry_id`. Raises `WireError`."""
+    dn: bytes = ADDRESS_BOOK_ENTRY_ID.parse(entry_id).x500_dn
+    return dn.decode("ascii", "replace")
+
+
 ONE_OFF_PROVIDER_UID: Final = UUID(bytes_le=bytes.fromhex("812B1FA4BEA310199D6E00DD010F5402"))
 
 

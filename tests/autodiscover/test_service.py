@@ -60,6 +60,7 @@ SETTINGS = b"""<?xml version="1.0" encoding="utf-8"?>
         <Server>mail.bm.lan</Server>
         <SSL>On</SSL>
         <AuthPackage>basic</AuthPackage>
+        <OABUrl>https://mail.bm.lan:8443/OAB/DEPLOYMENT/</OABUrl>
       </Protocol>
     </Account>
   </Response>

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
-from mapigw.directory.directory import CONFIRMATION_DELAY, Directory, legacy_dn
+from mapigw.directory.directory import Directory, legacy_dn
 from mapigw.directory.errors import (
     DirectoryError,
     DuplicateAddress,
@@ -18,6 +18,7 @@ from mapigw.directory.errors import (
 from mapigw.directory.passwords import Passwords
 from mapigw.store import schema
 from mapigw.store.database import Database
+from mapigw.store.stamp import CONFIRMATION_DELAY
 from tests.directory.conftest import FAST
 
 

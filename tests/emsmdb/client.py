@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mapigw.directory.model import User
+from mapigw.directory.model import Group, User
 from mapigw.emsmdb.dispatch import ExecuteRecord, execute
 from mapigw.emsmdb.session import UNASSIGNED_HANDLE, Session
 from mapigw.wire.mapihttp import EXECUTE_REQUEST
@@ -28,13 +28,27 @@ LOGON = 0
 
 
 class FakeDirectory:
-    """The users of a test, by legacy DN."""
+    """The users and groups of a test. ``groups`` tells the groups that users are in, by the users' legacy DNs."""
 
-    def __init__(self, *users: User) -> None:
+    def __init__(self, *users: User, groups: Mapping[str, Sequence[Group]] | None = None) -> None:
         self._users = {user.legacy_dn.lower(): user for user in users}
+        self._groups = groups or {}
+
+    def add(self, user: User) -> None:
+        self._users[user.legacy_dn.lower()] = user
 
     async def by_legacy_dn(self, dn: str) -> User | None:
         return self._users.get(dn.lower())
+
+    async def names_of(self, user: User) -> frozenset[str]:
+        groups = self._groups.get(user.legacy_dn, ())
+        return frozenset({user.legacy_dn.lower(), *(group.legacy_dn.lower() for group in groups)})
+
+    async def entry(self, dn: str) -> User | Group | None:
+        groups = (group for groups in self._groups.values() for group in groups)
+        return self._users.get(dn.lower()) or next(
+            (group for group in groups if group.legacy_dn.lower() == dn.lower()), None
+        )
 
 
 class Client:
@@ -45,6 +59,11 @@ class Client:
         self.handles = [UNASSIGNED_HANDLE]
         self.payloads: list[bytes] = []
         """Of the last answer."""
+        self.notified: list[Any] = []
+        """The fields of every RopNotify, in order."""
+        self.is_pending = False
+        """Whether the last answer said that there are more."""
+        self._columns: dict[int, Sequence[int]] = {}
 
     @property
     def last(self) -> int:
@@ -65,18 +84,37 @@ class Client:
         max_rop_out: int = MAX_ROP_OUT,
         columns: Mapping[int, Sequence[int]] | None = None,
     ) -> list[RopResponse]:
-        """Execute the requests; the responses of all payloads. ``columns`` are those of rows, by slot."""
+        """Execute the requests; the responses of all payloads. ``columns`` are those of rows, by slot.
+
+        Notifications are put apart.
+        """
+        for item in requests:
+            if item.rop.name == "SetColumns" and item.handle_index < len(self.handles):
+                self._columns[self.handles[item.handle_index]] = item.value["property_tags"]
         data = join_payloads([build_requests(requests, self.handles)])
         answer = await execute(self.session, data, flags, max_rop_out, ExecuteRecord(self.session.user.address, 0))
         assert len(answer) <= max_rop_out
         self.payloads = split_payloads(answer)
-        by_handle = {self.handles[slot]: tags for slot, tags in (columns or {}).items()}
+        by_handle = self._columns | {self.handles[slot]: tags for slot, tags in (columns or {}).items() if tags}
         responses = []
+        self.is_pending = False
         for payload in self.payloads:
             parsed = parse_responses(payload, requests, by_handle)
-            responses += parsed.responses
             self.handles = parsed.handles
+            for response in parsed.responses:
+                if response.rop.name == "Notify":
+                    self.notified.append(response.value)
+                elif response.rop.name == "Pending":
+                    self.is_pending = True
+                else:
+                    responses.append(response)
         return responses
+
+    async def fetch(self) -> list[Any]:
+        """The fields of every RopNotify since the last time."""
+        await self.send()
+        notified, self.notified = self.notified, []
+        return notified
 
     async def value(self, name: str, index: int = LOGON, columns: Sequence[int] = (), **fields: Any) -> Any:
         """The response fields of one ROP that must succeed."""

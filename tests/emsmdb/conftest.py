@@ -1,4 +1,5 @@
-from collections.abc import AsyncIterator
+import logging
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import cast
 from uuid import UUID
@@ -48,3 +49,10 @@ async def client(mailboxes: Mailboxes, user: User) -> AsyncIterator[Client]:
     await client.log_on()
     yield client
     await session.close()
+
+
+@pytest.fixture
+def no_defect(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Whatever comes is answered; the dispatcher logs what a handler did not expect."""
+    yield
+    assert [record for record in caplog.get_records("call") if record.levelno >= logging.ERROR] == []

@@ -29,6 +29,8 @@ from mapigw.wire.primitives import ObjectId
 from mapigw.wire.rop_buffer import RopRequest, RopResponse, build_requests, parse_responses, request
 from mapigw.wire.rops.logon import ReplicaServers
 from mapigw.wire.rpc_header import join_payloads, split_payloads
+from tests.emsmdb.client import FakeDirectory
+from tests.emsmdb.notices import put
 
 CAPTURES = Path(__file__).parents[2] / "fixtures" / "captures" / "exchange-se"
 USER = User(1, 1, UUID(int=1), "tom@bm.lan", "Tom", "/o=bm/cn=tom", "bm.lan", (), enabled=True, admin=False)
@@ -60,7 +62,7 @@ class Stream(Thing):
 
 @pytest.fixture
 def session() -> Session:
-    return Session(USER, cast("Directory", None), cast("Mailboxes", None))
+    return Session(USER, cast("Directory", FakeDirectory(USER)), cast("Mailboxes", None))
 
 
 @pytest.fixture
@@ -368,7 +370,7 @@ async def test_buffers_of_a_client_of_exchange(session: Session, on: Any, name: 
 @given(data=st.binary(max_size=60), table=st.lists(st.integers(0, 0xFFFFFFFF), max_size=3))
 def test_random_rops_never_do_more_than_fail(data: bytes, table: list[int]) -> None:
     async def attempt() -> None:
-        session = Session(USER, cast("Directory", None), cast("Mailboxes", None))
+        session = Session(USER, cast("Directory", FakeDirectory(USER)), cast("Mailboxes", None))
         payload = (2 + len(data)).to_bytes(2, "little") + data + b"".join(item.to_bytes(4, "little") for item in table)
         try:
             answer = await execute(session, join_payloads([payload]), 7, 0x8007, ExecuteRecord(USER.address, 0))
@@ -613,33 +615,33 @@ async def test_no_more_than_96_payloads(session: Session, logon: Logon, on: Any)
 
 
 async def test_notifications_come_with_any_execute_even_a_lone_release(session: Session, logon: Logon) -> None:
-    session.notify(b"\x2a" + bytes(3))
-    session.notify(b"\x2a" + bytes(4))
-    assert session.event_pending.is_set()
+    put(session, b"\x2a" + bytes(3))
+    put(session, b"\x2a" + bytes(4))
+    assert session.notices
     record = ExecuteRecord(USER.address, 0)
     data = join_payloads([build_requests([release(0)], [5])])
     (payload,) = split_payloads(await execute(session, data, 3, 0x8007, record))
     assert payload == bytes.fromhex("0b00 2a000000 2a00000000 feffff01")
-    assert not session.event_pending.is_set()
+    assert not session.notices
 
 
 async def test_pending_tells_of_notifications_that_do_not_fit(session: Session, logon: Logon) -> None:
     for _ in range(3):
-        session.notify(b"\x2a" + bytes(99))
+        put(session, b"\x2a" + bytes(99))
     sent = join_payloads([build_requests([], [])])
     (payload,) = split_payloads(await execute(session, sent, 3, 8 + 2 + 250, ExecuteRecord(USER.address, 0)))
     assert len(payload) == 2 + 200 + 3
     assert payload[-3:] == bytes.fromhex("6e0000")
-    assert session.event_pending.is_set()
+    assert session.notices
     (payload,) = split_payloads(await execute(session, sent, 3, 8 + 2 + 250, ExecuteRecord(USER.address, 0)))
     assert len(payload) == 2 + 100
-    assert not session.event_pending.is_set()
+    assert not session.notices
 
 
 async def test_notifications_follow_the_last_packed_answer(session: Session, logon: Logon, on: Any) -> None:
     on("ReadStream", reads)
     handle = session.open(Stream(logon, bytes(40_000)))
-    session.notify(bytes.fromhex("2a0102"))
+    put(session, bytes.fromhex("2a0102"))
     data = join_payloads([build_requests([read_stream(0, 0xBABE, 40_000)], [handle])])
     answer = await execute(session, data, CHAIN, 0x20000, ExecuteRecord(USER.address, 0))
     first, last = split_payloads(answer)

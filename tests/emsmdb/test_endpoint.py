@@ -33,6 +33,7 @@ from mapigw.wire.mapihttp import (
 )
 from mapigw.wire.rop_buffer import build_requests, parse_responses, request
 from mapigw.wire.rpc_header import join_payloads, split_payloads
+from tests.emsmdb.notices import put
 
 TOM = User(1, 1, UUID(int=1), "tom@bm.lan", "Töm", "/o=bm/cn=tom", "bm.lan", (), enabled=True, admin=False)
 ANNA = replace(TOM, user_id=2, mailbox_id=2, address="anna@bm.lan", legacy_dn="/o=bm/cn=anna", admin=True)
@@ -280,7 +281,7 @@ async def test_new_mail_ends_a_notification_wait(endpoint: EmsmdbEndpoint) -> No
     session = await connected(endpoint)
     waiting = asyncio.create_task(session.request("NotificationWait", WAIT))
     await asyncio.sleep(0)
-    session.session.notify(b"\x2a")
+    put(session.session, b"\x2a")
     pending = bytes.fromhex("00000000 00000000 01000000 00000000")
     assert await waiting == pending
     # what is queued already is told at once, until an Execute has fetched it

@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 
 from mapigw.mailbox.mailboxes import Mailbox, Mailboxes, NewMessage
+from mapigw.mailbox.permissions import Rights
 from mapigw.mailbox.special_folders import ADDITIONAL_REN_ENTRY_IDS, ENTRY_ID_PROPERTIES, SPECIAL_FOLDERS
+from mapigw.store.folders import Folder, insert_folders
 from mapigw.wire import tags
 from mapigw.wire.codes import ErrorCode
 from mapigw.wire.entryids import folder_entry_id
@@ -14,6 +16,8 @@ from mapigw.wire.message import Message
 from mapigw.wire.primitives import ObjectId
 from mapigw.wire.xid import Xid
 from tests.emsmdb.client import LOGON, Client
+from tests.emsmdb.delegates import ANN, grant, log_on_as
+from tests.emsmdb.folders import open_folder, open_special
 
 LEADING = (
     *ENTRY_ID_PROPERTIES,
@@ -21,15 +25,6 @@ LEADING = (
     tags.PidTagAdditionalRenEntryIdsEx,
     tags.PidTagFreeBusyEntryIds,
 )
-
-
-async def open_folder(client: Client, folder_id: int, parent: int = LOGON, mode: int = 0) -> int:
-    await client.value("OpenFolder", parent, folder_id=ObjectId(1, folder_id), open_mode_flags=mode)
-    return client.last
-
-
-async def open_special(client: Client, mailbox: Mailbox, key: str) -> int:
-    return await open_folder(client, (await mailbox.special_folder(key)).folder_id)
 
 
 async def set_properties(client: Client, index: int, *wanted: tuple[int, Any]) -> list[tuple[int, int, int]]:
@@ -46,29 +41,27 @@ async def entry_ids(mailbox: Mailbox, keys: Sequence[str]) -> list[bytes]:
 # RopOpenFolder
 
 
-@pytest.mark.spec("MS-OXCFOLD_R462")
-@pytest.mark.spec("MS-OXCFOLD_R26")
-@pytest.mark.spec("MS-OXCFOLD_R29")
-@pytest.mark.spec("MS-OXCFOLD_R16")
+@pytest.mark.spec("MS-OXCFOLD_R462", "MS-OXCFOLD_R26", "MS-OXCFOLD_R29", "MS-OXCFOLD_R16", "MS-OXCFOLD_R90001")
+@pytest.mark.spec("MS-OXCFOLD_R21", "MS-OXCFOLD_R909", "MS-OXCFOLD_R912", "MS-OXCFOLD_R915", "MS-OXCFOLD_R460")
+@pytest.mark.spec("MS-OXCFOLD_R46202")
 async def test_every_folder_opens_from_the_logon_and_from_folders(client: Client, own_mailbox: Mailbox) -> None:
     index = LOGON
     for row in await own_mailbox.folders():
         index = await open_folder(client, row.folder_id, index)
-        assert client.payloads[0][8:10] == b"\0\0"  # HasRules, IsGhosted; nothing about servers follows
+        # HasRules, IsGhosted; nothing about servers follows.
+        assert client.payloads[0][:2] == b"\x0a\0"
+        assert client.payloads[0][8:10] == b"\0\0"
         assert await client.properties(index, tags.PidTagDisplayName) == [row.name]
 
 
-@pytest.mark.spec("MS-OXCFOLD_R465")
-@pytest.mark.spec("MS-OXCFOLD_R46501")
-@pytest.mark.spec("MS-OXCFOLD_R46507")
-@pytest.mark.spec("MS-OXCFOLD_R22")
+@pytest.mark.spec("MS-OXCFOLD_R465", "MS-OXCFOLD_R46501", "MS-OXCFOLD_R46502", "MS-OXCFOLD_R46503")
+@pytest.mark.spec("MS-OXCFOLD_R46504", "MS-OXCFOLD_R46505", "MS-OXCFOLD_R46506", "MS-OXCFOLD_R46507", "MS-OXCFOLD_R22")
 @pytest.mark.parametrize("mode", [0x01, 0x02, 0x04, 0x08, 0x10, 0x20, 0x40, 0x80, 0xFF])
 async def test_open_mode_flags_are_ignored(client: Client, mode: int) -> None:
     await open_folder(client, 5, mode=mode)
 
 
-@pytest.mark.spec("MS-OXCFOLD_R469")
-@pytest.mark.spec("MS-OXCFOLD_R473")
+@pytest.mark.spec("MS-OXCFOLD_R468", "MS-OXCFOLD_R469", "MS-OXCFOLD_R472", "MS-OXCFOLD_R473")
 async def test_folders_that_do_not_open(client: Client, own_mailbox: Mailbox) -> None:
     for wrong in (ObjectId(1, 0), ObjectId(1, 999_999), ObjectId(2, 5), ObjectId(0, 5)):
         assert await client.error("OpenFolder", folder_id=wrong, open_mode_flags=0) == 0x8004010F  # NotFound
@@ -81,9 +74,49 @@ async def test_folders_that_do_not_open(client: Client, own_mailbox: Mailbox) ->
     assert await client.error("OpenFolder", 250, folder_id=ObjectId(1, 5), open_mode_flags=0) == ErrorCode.NullObject
 
 
+@pytest.mark.spec("MS-OXCFOLD_R394", "MS-OXCFOLD_R462", "MS-OXCFOLD_R46202", "MS-OXCFOLD_R469")
+async def test_opening_takes_a_right(client: Client, own_mailbox: Mailbox) -> None:
+    """Who may not see a folder is not told that there is one."""
+    ann = await log_on_as(client, ANN)
+    opening: dict[str, Any] = {"folder_id": ObjectId(1, 5), "open_mode_flags": 0}
+    assert await ann.error("OpenFolder", **opening) == 0x8004010F
+    await grant(client, "inbox", ANN, Rights.Create | Rights.EditOwned)
+    assert await ann.error("OpenFolder", **opening) == 0x8004010F
+    for rights in (Rights.FolderVisible, Rights.ReadAny, Rights.FolderOwner):
+        await grant(client, "inbox", ANN, rights)
+        await ann.value("OpenFolder", **opening)
+
+
+@pytest.mark.spec("MS-OXCFOLD_R397")
+async def test_a_folder_that_a_table_shows_opens(client: Client, own_mailbox: Mailbox) -> None:
+    subtree = await open_special(client, own_mailbox, "ipm_subtree")
+    await client.value("GetHierarchyTable", subtree, table_flags=0)
+    table, columns = client.last, (tags.PidTagFolderId, tags.PidTagDisplayName)
+    await client.value("SetColumns", table, set_columns_flags=0, property_tags=list(columns))
+    found = await client.value("QueryRows", table, columns, query_rows_flags=0, forward_read=True, row_count=50)
+    assert len(found.row_data) > 10
+    for folder_id, name in found.row_data:
+        index = await open_folder(client, ObjectId.from_integer(folder_id).counter)
+        assert await client.properties(index, tags.PidTagDisplayName) == [name]
+
+
+@pytest.mark.spec("MS-OXCFOLD_R25001", "MS-OXCFOLD_R1035110", "MS-OXCFOLD_R1035111")
+async def test_rules_are_not_told_of_on_opening(client: Client, own_mailbox: Mailbox, mailboxes: Mailboxes) -> None:
+    """The properties do (MS-OXCFOLD 2.2.2.2.1.5)."""
+    columns = (tags.PidTagFolderFlags, tags.PidTagHasRules)
+    index = await open_special(client, own_mailbox, "inbox")
+    assert await client.properties(index, *columns) == [0x5, False]
+    async with mailboxes.database.write() as connection:
+        await connection.exec_driver_sql("INSERT INTO rule VALUES (?, 5, 1, 10, x'', x'')", (own_mailbox.mailbox_id,))
+    index = await open_special(client, own_mailbox, "inbox")
+    assert client.payloads[0][8:10] == b"\0\0"
+    assert await client.properties(index, *columns) == [0xD, True]
+
+
 # Properties
 
 
+@pytest.mark.spec("MS-OXCFOLD_R10353", "MS-OXCFOLD_R354", "MS-OXCFOLD_R10354", "MS-OXPROPS_R7009")
 @pytest.mark.spec("MS-OXCFOLD_R10345")
 @pytest.mark.spec("MS-OXCFOLD_R346")
 @pytest.mark.spec("MS-OXCFOLD_R10347")
@@ -105,7 +138,9 @@ async def test_what_a_folder_tells_of_itself(client: Client, own_mailbox: Mailbo
     replica = own_mailbox.replica_guid
     (own_id,) = await entry_ids(own_mailbox, ["inbox"])
     (parent_id,) = await entry_ids(own_mailbox, ["ipm_subtree"])
-    size = inbox.content_size + inbox.associated_size
+    rows = await own_mailbox.messages(5, [*await own_mailbox.message_ids(5, associated=False)])
+    size = sum(row.size for row in rows.values()) + inbox.associated_size
+    assert tags.PidTagMessageSizeExtended & 0xFFFF == 0x0014
     expected = {
         tags.PidTagMessageSize: size,
         tags.PidTagMessageSizeExtended: size,  # the same id, another type
@@ -243,7 +278,7 @@ async def test_a_folder_that_is_gone(client: Client, own_mailbox: Mailbox, mailb
     index = await open_folder(client, own.folder_id)
     async with mailboxes.database.write() as connection:
         await connection.exec_driver_sql("DELETE FROM folder WHERE folder_id = ?", (own.folder_id,))
-    fields = {"property_size_limit": 0, "want_unicode": 1}
+    fields: dict[str, Any] = {"property_size_limit": 0, "want_unicode": 1}
     assert await client.error("GetPropertiesAll", index, **fields) == ErrorCode.ObjectDeleted
     assert await client.error("GetHierarchyTable", index, table_flags=0) == ErrorCode.ObjectDeleted
     assert await client.error("SetProperties", index, property_values=[(0x7C06001F, "x")]) == ErrorCode.ObjectDeleted
@@ -318,3 +353,108 @@ async def test_what_a_client_writes_wins(client: Client, own_mailbox: Mailbox) -
     assert await set_properties(client, root, *wanted) == []
     for index in (LOGON, root, await open_special(client, own_mailbox, "inbox")):
         assert await client.properties(index, *[tag for tag, _ in wanted]) == [value for _, value in wanted]
+
+
+# What is set without telling, deleted, too large, or not allowed
+
+
+async def test_what_is_not_replicated_changes_no_change_number(client: Client, own_mailbox: Mailbox) -> None:
+    index = await open_special(client, own_mailbox, "drafts")
+    before = await own_mailbox.special_folder("drafts")
+    values = [(tags.PidTagComment, "silent"), (0x7C07001F, "too")]
+    await client.value("SetPropertiesNoReplicate", index, property_values=values)
+    assert await client.properties(index, tags.PidTagComment, 0x7C07001F) == ["silent", "too"]
+    await client.value("DeletePropertiesNoReplicate", index, property_tags=[0x7C07001F])
+    assert await client.properties(index, tags.PidTagComment, 0x7C07001F) == ["silent", ErrorCode.NotFound]
+    after = await own_mailbox.special_folder("drafts")
+    assert (after.change_number, after.modified) == (before.change_number, before.modified)
+    await client.value("DeleteProperties", index, property_tags=[tags.PidTagComment])
+    assert (await own_mailbox.special_folder("drafts")).change_number > before.change_number
+
+
+async def test_deleting_properties(client: Client, own_mailbox: Mailbox) -> None:
+    own = await own_mailbox.create_folder(4, "Own", "IPF.Note")
+    index = await open_folder(client, own.folder_id)
+    await set_properties(client, index, (0x7C07001F, "x"), (tags.PidTagComment, "y"))
+    wanted = [tags.PidTagEntryId, 0x7C070003, tags.PidTagDisplayName, tags.PidTagContainerClass, 0x7C080003]
+    value = await client.value("DeleteProperties", index, property_tags=wanted)
+    assert [(item.index, item.property_tag, item.error_code) for item in value.property_problems] == [
+        (0, tags.PidTagEntryId, ErrorCode.ComputedValue),
+        (2, tags.PidTagDisplayName, ErrorCode.AccessDenied),
+    ]
+    columns = (0x7C07001F, tags.PidTagComment, tags.PidTagContainerClass, tags.PidTagDisplayName)
+    assert await client.properties(index, *columns) == [ErrorCode.NotFound, "y", ErrorCode.NotFound, "Own"]
+
+
+async def test_what_leads_to_the_special_folders_cannot_be_lost(client: Client, own_mailbox: Mailbox) -> None:
+    """What a client has written there it can delete: then it is again what the server fills in."""
+    root = await open_special(client, own_mailbox, "root")
+    (known,) = await client.properties(root, tags.PidTagIpmDraftsEntryId)
+    await set_properties(client, root, (tags.PidTagIpmDraftsEntryId, b"d" * 46))
+    value = await client.value("DeleteProperties", root, property_tags=[tags.PidTagIpmDraftsEntryId])
+    assert value.property_problems == []
+    assert await client.properties(LOGON, tags.PidTagIpmDraftsEntryId) == [known]
+
+
+async def test_a_folder_holds_no_large_properties(client: Client, own_mailbox: Mailbox) -> None:
+    """Whoever lists folders reads all that is set on them."""
+    index = await open_special(client, own_mailbox, "drafts")
+    tag = 0x7C090102
+    for number in range(20):
+        problems = await set_properties(client, index, (tag + (number << 16), bytes(20_000)))
+        assert problems in ([], [(0, tag + (number << 16), ErrorCode.TooBig)])
+    stored = len((await own_mailbox.special_folder("drafts")).properties)
+    assert 100_000 < stored <= 1 << 17
+    long = "x" * 256
+    assert await set_properties(client, index, (tags.PidTagDisplayName, "x")) == [
+        (0, tags.PidTagDisplayName, ErrorCode.AccessDenied)
+    ]
+    own = await open_folder(client, (await own_mailbox.create_folder(4, "Own")).folder_id)
+    assert await set_properties(client, own, (tags.PidTagDisplayName, long)) == [
+        (0, tags.PidTagDisplayName, ErrorCode.StringTooLong)
+    ]
+
+
+async def test_who_may_change_a_folder(client: Client, own_mailbox: Mailbox) -> None:
+    """PidTagRights, PidTagAccess and PidTagAccessLevel say what is so."""
+    ann = await log_on_as(client, ANN)
+    columns = (tags.PidTagRights, tags.PidTagAccess, tags.PidTagAccessLevel)
+    everything = [0x7FB, 0x3F, 1]
+    assert await client.properties(await open_special(client, own_mailbox, "inbox"), *columns) == everything
+    await grant(client, "inbox", ANN, Rights.ReadAny | Rights.Create | Rights.CreateSubFolder)
+    index = await open_folder(ann, 5)
+    assert await ann.properties(index, *columns) == [0x483, 0x3A, 0]
+    values = [(tags.PidTagComment, "hers")]
+    assert await ann.error("SetProperties", index, property_values=values) == ErrorCode.AccessDenied
+    assert await ann.error("DeleteProperties", index, property_tags=[tags.PidTagComment]) == ErrorCode.AccessDenied
+    await grant(client, "inbox", ANN, Rights.FolderOwner)
+    assert await ann.properties(index, *columns) == [0x500, 0x07, 1]
+    await ann.value("SetProperties", index, property_values=values)
+    # In a table the same.
+    await grant(client, "ipm_subtree", ANN, Rights.FolderVisible)
+    await ann.value("GetHierarchyTable", await open_folder(ann, 4), table_flags=0)
+    table, shown = ann.last, (tags.PidTagFolderId, *columns)
+    await ann.value("SetColumns", table, set_columns_flags=0, property_tags=list(shown))
+    found = await ann.value("QueryRows", table, shown, query_rows_flags=0, forward_read=True, row_count=50)
+    assert [ObjectId(1, 5).to_integer(), 0x500, 0x07, 1] in found.row_data
+
+
+async def test_one_folder_costs_the_same_among_1000(
+    client: Client, own_mailbox: Mailbox, mailboxes: Mailboxes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = await open_special(client, own_mailbox, "drafts")
+    rows = [Folder.new(1000 + number, 4, f"{number}", change_number=1, created=1) for number in range(1000)]
+    async with mailboxes.database.write() as connection:
+        await insert_folders(connection, own_mailbox.mailbox_id, rows)
+    made: list[int] = []
+    monkeypatch.setattr(Folder, "__init__", counted(Folder.__init__, made))
+    assert await client.properties(index, tags.PidTagSubfolders, tags.PidTagFolderFlags) == [False, 5]
+    assert len(made) <= 4  # itself, twice, and those above it
+
+
+def counted(function: Any, made: list[int]) -> Any:
+    def wrapper(*arguments: Any, **fields: Any) -> None:
+        made.append(1)
+        function(*arguments, **fields)
+
+    return wrapper

@@ -1,30 +1,27 @@
-"""Logging on, receive folders and the long and short forms of ids."""
+"""RopLogon: whose mailbox, with which flags, and what it answers."""
 
 import dataclasses
 from datetime import UTC, datetime
-from typing import Any, cast
-from uuid import UUID, uuid4
+from typing import Any
 
 import pytest
 
-from mapigw.directory.directory import Directory
 from mapigw.directory.model import User
-from mapigw.emsmdb.dispatch import ExecuteRecord, execute
-from mapigw.emsmdb.registry import load_handlers
-from mapigw.emsmdb.session import ConnectParameters, Session
+from mapigw.emsmdb.objects import Logon
+from mapigw.mailbox.clock import now
 from mapigw.mailbox.mailboxes import Mailbox, Mailboxes
-from mapigw.mailbox.provision import create_mailbox
-from mapigw.mailbox.special_folders import LOGON_FOLDERS, SPECIAL_FOLDERS
-from mapigw.store.mailboxes import ReceiveFolder, insert_receive_folders
+from mapigw.mailbox.special_folders import LOGON_FOLDERS
+from mapigw.store.folders import Folder, insert_folders
+from mapigw.store.mailboxes import allocate
 from mapigw.wire import tags
 from mapigw.wire.codes import ErrorCode
-from mapigw.wire.primitives import LongTermId, ObjectId
-from mapigw.wire.rop_buffer import build_request, join, parse_responses
-from mapigw.wire.rpc_header import join_payloads, split_payloads
+from mapigw.wire.primitives import ObjectId
+from mapigw.wire.rop_buffer import build_response, parse_responses
+from mapigw.wire.rops import ROPS_BY_NAME
 from tests.emsmdb.captures import exchange_answer, exchange_request, outlook_boot
-from tests.emsmdb.client import LOGON, Client, FakeDirectory
+from tests.emsmdb.client import LOGON, Client
+from tests.emsmdb.logons import OPEN_FLAGS, another_user, fields, log_on_as, new_client
 
-OPEN_FLAGS = 0x2100040C  # what Outlook 16 sends
 CAPTURED_DNS = {
     "outlook": "/o=LPE/ou=Exchange Administrative Group/cn=Recipients/cn=test-l-p-e-ch",
     "exchange": (
@@ -32,35 +29,32 @@ CAPTURED_DNS = {
         "/cn=ffffffffffffffffffffffffffffffff-Spike Test Usr"
     ),
 }
+PUBLIC = 0x02
+ALTERNATE_SERVER = 0x100
+IGNORE_HOME_MDB = 0x200
+PER_MDB = 0x01000000
 
 
-def fields(dn: str, *, logon_flags: int = 1, open_flags: int = OPEN_FLAGS) -> dict[str, Any]:
-    return {"logon_flags": logon_flags, "open_flags": open_flags, "store_state": 0, "essdn": dn.encode()}
+def answer(value: Any) -> dict[str, Any]:
+    """A RopLogon response without what depends on the time."""
+    return {name: item for name, item in value.items() if name not in {"logon_time", "_io"}}
 
 
-def new_client(mailboxes: Mailboxes, user: User, *others: User, **parameters: Any) -> Client:
-    load_handlers()
-    directory = cast("Directory", FakeDirectory(user, *others))
-    return Client(Session(user, directory, mailboxes, ConnectParameters(**parameters)))
-
-
-async def receives(mailbox: Mailbox, *rows: tuple[str, str]) -> None:
-    async with mailbox.database.write() as connection:
-        special = {row.special: row.folder_id for row in await mailbox.folders()}
-        await insert_receive_folders(
-            connection, mailbox.mailbox_id, [ReceiveFolder(name, special[key], 1) for name, key in rows]
-        )
-
-
-@pytest.mark.spec("MS-OXCSTOR_R117")
-@pytest.mark.spec("MS-OXCSTOR_R118")
-@pytest.mark.spec("MS-OXCSTOR_R119")
-@pytest.mark.spec("MS-OXCSTOR_R123")
-@pytest.mark.spec("MS-OXCSTOR_R125")
-@pytest.mark.spec("MS-OXCSTOR_R127")
-@pytest.mark.spec("MS-OXCSTOR_R131")
-@pytest.mark.spec("MS-OXCSTOR_R138")
-@pytest.mark.spec("MS-OXCSTOR_R141")
+@pytest.mark.spec(
+    "MS-OXCSTOR_R117",
+    "MS-OXCSTOR_R118",
+    "MS-OXCSTOR_R119",
+    "MS-OXCSTOR_R123",
+    "MS-OXCSTOR_R124",
+    "MS-OXCSTOR_R125",
+    "MS-OXCSTOR_R126",
+    "MS-OXCSTOR_R127",
+    "MS-OXCSTOR_R131",
+    "MS-OXCSTOR_R138",
+    "MS-OXCSTOR_R141",
+    "MS-OXCSTOR_R165",
+    "MS-OXCSTOR_R166",
+)
 @pytest.mark.parametrize("source", ["outlook", "exchange"])
 async def test_a_recorded_logon_request(mailboxes: Mailboxes, user: User, source: str) -> None:
     owner = dataclasses.replace(user, legacy_dn=CAPTURED_DNS[source])
@@ -75,7 +69,7 @@ async def test_a_recorded_logon_request(mailboxes: Mailboxes, user: User, source
     assert response.handle_index == 0
     assert value.logon_flags == 0x01
     assert value.folder_ids == [ObjectId(1, special[key]) for key in LOGON_FOLDERS]
-    assert value.response_flags == 0x07
+    assert value.response_flags == 0x01 | 0x02 | 0x04
     assert value.mailbox_guid == user.mailbox_guid
     assert (value.repl_id, value.repl_guid) == (1, mailbox.replica_guid)
     assert value.store_state == 0
@@ -91,6 +85,7 @@ async def test_a_recorded_logon_request(mailboxes: Mailboxes, user: User, source
     assert theirs.value.response_flags == value.response_flags
 
 
+@pytest.mark.spec("MS-OXCSTOR_R767", "MS-OXCSTOR_R821")
 async def test_the_folders_of_a_logon_come_in_the_specified_order(client: Client) -> None:
     """MS-OXCSTOR 2.2.1.1.3; the names are those that the mailbox gives them."""
     value = await client.value("Logon", **fields(client.session.user.legacy_dn))
@@ -115,49 +110,184 @@ async def test_the_folders_of_a_logon_come_in_the_specified_order(client: Client
     ]
 
 
-@pytest.mark.spec("MS-OXCSTOR_R1062")
-@pytest.mark.spec("MS-OXCSTOR_R2001002")
+# Flags
+
+
+@pytest.mark.spec("MS-OXCSTOR_R1062", "MS-OXCSTOR_R2001002", "MS-OXCSTOR_R59", "MS-OXCSTOR_R2001")
 @pytest.mark.parametrize(("asked", "returned"), [(0x01, 0x01), (0x09, 0x01), (0x03, 0x03), (0x07, 0x07), (0x0F, 0x07)])
 async def test_logon_flags(client: Client, asked: int, returned: int) -> None:
-    """The spooler's flag is not given back."""
+    """The spooler's flag is not given back; none of the others changes anything."""
+    expected = answer(await client.value("Logon", **fields(client.session.user.legacy_dn)))
     value = await client.value("Logon", **fields(client.session.user.legacy_dn, logon_flags=asked))
     assert value.logon_flags == returned
+    assert answer(value) == expected | {"logon_flags": returned}
 
 
-@pytest.mark.spec("MS-OXCSTOR_R788")
-@pytest.mark.spec("MS-OXCSTOR_R173")
-@pytest.mark.spec("MS-OXCSTOR_R794")
-@pytest.mark.spec("MS-OXCSTOR_R59746")
-async def test_logons_that_are_refused(mailboxes: Mailboxes, user: User) -> None:
-    async with mailboxes.database.write() as connection:
-        other_id = await create_mailbox(connection, uuid4())
-    other = dataclasses.replace(user, user_id=2, mailbox_id=other_id, legacy_dn="/o=bm/cn=anna")
-    disabled = dataclasses.replace(user, user_id=3, legacy_dn="/o=bm/cn=gone", enabled=False)
-    client = new_client(mailboxes, user, other, disabled)
-    assert await client.error("Logon", **fields("/o=bm/cn=nobody")) == 0x3EB  # UnknownUser
-    assert await client.error("Logon", **fields("")) == ErrorCode.UnknownUser
-    assert await client.error("Logon", **fields(disabled.legacy_dn)) == ErrorCode.UnknownUser
-    assert await client.error("Logon", **fields(other.legacy_dn)) == 0x3F2  # LoginPermission
-    assert await client.error("Logon", **fields(user.legacy_dn, logon_flags=0)) == 0x80040111  # LogonFailed
+@pytest.mark.spec(
+    "MS-OXCSTOR_R7900",
+    "MS-OXCSTOR_R79",
+    "MS-OXCSTOR_R84",
+    "MS-OXCSTOR_R96",
+    "MS-OXCSTOR_R8401",
+    "MS-OXCSTOR_R56",
+    "MS-OXCSTOR_R785",
+)
+@pytest.mark.parametrize("flag", [0x04, 0x08, 0x100, 0x200, 0x400, 0x20000000, 0x20, 0x8000])
+async def test_open_flags_that_a_private_logon_ignores(client: Client, flag: int) -> None:
+    """Also those that MAPI defines and the specification does not, as they come from old spoolers."""
+    dn = client.session.user.legacy_dn
+    without = await client.value("Logon", **fields(dn, open_flags=PER_MDB))
+    value = await client.value("Logon", **fields(dn, open_flags=PER_MDB | flag))
+    assert answer(value) == answer(without)
+    assert isinstance(client.session.resolve(client.handles[LOGON]), Logon)
+
+
+@pytest.mark.spec("MS-OXCSTOR_R1202", "MS-OXCSTOR_R3109")
+@pytest.mark.parametrize("private", [0, 1])
+async def test_undefined_flags(client: Client, private: int) -> None:
+    dn = client.session.user.legacy_dn
+    for flag in (0x10, 0x20, 0x40, 0x80):
+        assert await client.error("Logon", **fields(dn, logon_flags=private | flag)) == 0x80004005
+    for flag in (0x00400000, 0x02000000, 0x10000000, 0x40000000, 0x80000000):
+        sent = fields(dn, logon_flags=private, open_flags=OPEN_FLAGS | flag)
+        assert await client.error("Logon", **sent) == ErrorCode.GeneralFailure
+    assert list(client.session.logons) == [0]  # the fixture's logon is untouched
+
+
+@pytest.mark.spec(
+    "MS-OXCSTOR_R786",
+    "MS-OXCSTOR_R7202",
+    "MS-OXCSTOR_R90",
+    "MS-OXCSTOR_R835",
+    "MS-OXCSTOR_R838001",
+    "MS-OXCSTOR_R838",
+    "MS-OXCSTOR_R1218",
+    "MS-OXCSTOR_R3540",
+    "MS-OXCSTOR_R354",
+    "MS-OXCSTOR_R59751",
+    "MS-OXCSTOR_R59753",
+    "MS-OXCSTOR_R167",
+    "MS-OXCSTOR_R168",
+)
+@pytest.mark.parametrize("ghosted", [0, 0x04])
+@pytest.mark.parametrize("mapping", [0, PER_MDB])
+@pytest.mark.parametrize("server", [0, ALTERNATE_SERVER, IGNORE_HOME_MDB])
+async def test_public_folders_are_refused(client: Client, ghosted: int, mapping: int, server: int) -> None:
+    """There is no public folder store here or anywhere else, whichever of them is asked for."""
+    for dn in ("", client.session.user.legacy_dn):
+        sent = fields(dn, logon_flags=ghosted, open_flags=PUBLIC | mapping | server)
+        assert await client.error("Logon", **sent) == 0x80040111  # ecLoginFailure
+    assert not client.payloads[0][8:-4], "nothing follows the ReturnValue"
+    assert list(client.session.logons) == [0]
+
+
+# Whose mailbox
+
+
+@pytest.mark.spec(
+    "MS-OXCSTOR_R788",
+    "MS-OXCSTOR_R173",
+    "MS-OXCSTOR_R174",
+    "MS-OXCSTOR_R1273",
+    "MS-OXCSTOR_R794",
+    "MS-OXCSTOR_R193",
+    "MS-OXCSTOR_R59746",
+)
+async def test_mailboxes_that_are_not_there(mailboxes: Mailboxes, user: User) -> None:
+    disabled = await another_user(mailboxes, user, "gone", enabled=False)
+    homeless = dataclasses.replace(user, user_id=9, mailbox_id=99, legacy_dn="/o=bm/cn=homeless")
+    client = new_client(mailboxes, user, disabled, homeless)
+    for dn in ("/o=bm/cn=nobody", "", "tom@bm.lan", "x" * 0x4000, disabled.legacy_dn, homeless.legacy_dn):
+        assert await client.error("Logon", **fields(dn)) == 0x3EB, dn  # UnknownUser
     assert client.session.logons == {}
-    homeless = new_client(mailboxes, dataclasses.replace(user, mailbox_id=99))
-    assert await homeless.error("Logon", **fields(user.legacy_dn)) == ErrorCode.UnknownUser
-
-
-@pytest.mark.spec("MS-OXCSTOR_R802")
-@pytest.mark.spec("MS-OXCSTOR_R803")
-@pytest.mark.spec("MS-OXCSTOR_R1046")
-async def test_a_second_mailbox_needs_the_per_mdb_mapping(mailboxes: Mailboxes, user: User) -> None:
-    other = dataclasses.replace(user, user_id=2, mailbox_id=99, legacy_dn="/o=bm/cn=anna")
-    client = new_client(mailboxes, user, other)
-    await client.value("Logon", **fields(user.legacy_dn, open_flags=0x0C))
-    assert await client.error("Logon", **fields(other.legacy_dn, open_flags=0x0C)) == ErrorCode.InvalidParameter
-    assert await client.error("Logon", **fields(other.legacy_dn)) == ErrorCode.LoginPermission
+    latin = fields("") | {"essdn": "/o=bm/cn=grün".encode("latin-1")}
+    assert await client.error("Logon", **latin) == ErrorCode.UnknownUser
+    own = new_client(mailboxes, homeless)
+    assert await own.error("Logon", **fields(homeless.legacy_dn)) == ErrorCode.UnknownUser
 
 
 async def test_the_dn_may_come_in_any_case(mailboxes: Mailboxes, user: User) -> None:
     client = new_client(mailboxes, user)
     await client.value("Logon", **fields(user.legacy_dn.upper()))
+
+
+@pytest.mark.spec("MS-OXCSTOR_R175", "MS-OXCSTOR_R176", "MS-OXCSTOR_R3102", "MS-OXCSTOR_R3102001")
+@pytest.mark.parametrize("code_page", [0, 1, 4096, 0xFFFFFFFF])
+async def test_an_unknown_code_page(mailboxes: Mailboxes, user: User, code_page: int) -> None:
+    client = new_client(mailboxes, user, default_code_page=code_page)
+    assert await client.error("Logon", **fields(user.legacy_dn)) == 0x3EF  # ecUnknownCodePage
+    assert await client.error("Logon", **fields("/o=bm/cn=nobody")) == ErrorCode.UnknownUser
+
+
+@pytest.mark.parametrize("code_page", [1252, 1251, 932, 936, 949, 950, 874, 1255, 65001, 20127, 28591])
+async def test_code_pages_that_outlook_speaks(mailboxes: Mailboxes, user: User, code_page: int) -> None:
+    client = new_client(mailboxes, user, default_code_page=code_page)
+    await client.log_on()
+
+
+@pytest.mark.spec("MS-OXCSTOR_R112", "MS-OXCSTOR_R115", "MS-OXCSTOR_R116", "MS-OXCSTOR_R182", "MS-OXCSTOR_R191")
+def test_the_redirect_that_a_single_server_never_sends() -> None:
+    """MS-OXCROPS 2.2.3.1.4: LogonFlags, the size of the name with its NUL, the name."""
+    redirect = {"logon_flags": 0x07, "server_name": b"/o=bm/cn=other"}
+    data = build_response(ROPS_BY_NAME["Logon"], 2, ErrorCode.WrongServer, redirect)
+    assert data.hex() == "fe02780400000 70f2f6f3d626d2f636e3d6f7468657200".replace(" ", "")
+    assert (ErrorCode.WrongServer, ErrorCode.ServerPaused) == (0x478, 0x47F)
+
+
+# Answers that depend on the mailbox
+
+
+@pytest.mark.spec("MS-OXCSTOR_R128", "MS-OXCSTOR_R129")
+async def test_out_of_office_shows_in_the_response(client: Client) -> None:
+    sent = fields(client.session.user.legacy_dn)
+    for state, flags in ((True, 0x01 | 0x02 | 0x04 | 0x10), (False, 0x07)):
+        value = await client.value("SetProperties", property_values=[(tags.PidTagOutOfOfficeState, state)])
+        assert not value.property_problems
+        assert (await client.value("Logon", **sent)).response_flags == flags
+
+
+@pytest.mark.spec("MS-OXCSTOR_R1410001", "MS-OXCSTOR_R1140", "MS-OXCSTOR_R1141", "MS-OXCSTOR_R1141001")
+async def test_search_folders_do_not_show_in_the_store_state(client: Client, own_mailbox: Mailbox) -> None:
+    assert await client.properties(LOGON, tags.PidTagStoreState) == [0]
+    finder = await own_mailbox.special_folder("search")
+    async with own_mailbox.database.write() as connection:
+        first = await allocate(connection, own_mailbox.mailbox_id, 2)
+        row = Folder.new(first, finder.folder_id, "Unread", change_number=first + 1, created=now(), folder_type=2)
+        await insert_folders(connection, own_mailbox.mailbox_id, [row])
+    value = await client.value("Logon", **fields(client.session.user.legacy_dn))
+    assert value.store_state == 0
+    assert await client.properties(LOGON, tags.PidTagStoreState) == [0x01000000]
+
+
+# More than one logon
+
+
+@pytest.mark.spec(
+    "MS-OXCSTOR_R133",
+    "MS-OXCSTOR_R802",
+    "MS-OXCSTOR_R803",
+    "MS-OXCSTOR_R1046",
+    "MS-OXCSTOR_R1204",
+    "MS-OXCSTOR_R1800001",
+    "MS-OXCSTOR_R1820001",
+    "MS-OXCSTOR_R3145",
+    "MS-OXCSTOR_R3155",
+)
+async def test_a_second_mailbox_needs_the_per_mdb_mapping(mailboxes: Mailboxes, user: User) -> None:
+    anna = await another_user(mailboxes, user, "anna")
+    client = new_client(mailboxes, dataclasses.replace(user, admin=True), anna, admin=True)
+    guids = set()
+    for logon_id in (0, 5):  # the flag is ignored on the first logon, and on others to the same mailbox
+        response = await log_on_as(client, logon_id, user.legacy_dn, open_flags=0x0C)
+        assert response.return_value == 0
+        guids.add(response.value.repl_guid)
+    assert guids == {(await mailboxes.open(user.mailbox_id)).replica_guid}
+    refused = await log_on_as(client, 6, anna.legacy_dn, open_flags=0x0C)
+    assert refused.return_value == 0x80070057  # ecInvalidParameter
+    assert sorted(client.session.logons) == [0, 5]
+    response = await log_on_as(client, 6, anna.legacy_dn, open_flags=PER_MDB | 0x0C)
+    assert (response.return_value, response.value.mailbox_guid) == (0, anna.mailbox_guid)
+    assert response.value.repl_guid not in guids
 
 
 async def test_a_second_logon_takes_the_place_of_the_first(client: Client) -> None:
@@ -168,255 +298,16 @@ async def test_a_second_logon_takes_the_place_of_the_first(client: Client) -> No
     await client.log_on()
     assert client.handles[LOGON] != first
     assert await client.error("GetPropertiesList", folder) == ErrorCode.InvalidObject
-    again = client.request("Logon", len(client.handles), **fields(client.session.user.legacy_dn))
-    again.logon_id = 7
-    client.handles.append(0xFFFFFFFF)
-    (response,) = await client.send(again)
-    assert response.return_value == 0
+    assert (await log_on_as(client, 7, client.session.user.legacy_dn)).return_value == 0
     assert sorted(client.session.logons) == [0, 7]
-    await client.value("GetStoreState")
+    await client.value("GetReceiveFolderTable")
 
 
-# Receive folders
-
-
-@pytest.mark.spec("MS-OXCSTOR_R847")
-@pytest.mark.spec("MS-OXCSTOR_R851")
-@pytest.mark.spec("MS-OXCSTOR_R1224")
-@pytest.mark.spec("MS-OXCSTOR_R201")
-@pytest.mark.spec("MS-OXCSTOR_R59786")
-@pytest.mark.parametrize(
-    ("asked", "folder", "explicit"),
-    [
-        (b"", "inbox", b""),
-        (b"IPM.Note", "inbox", b"IPM"),
-        (b"ipm.note.smime", "inbox", b"IPM"),
-        (b"IPM", "inbox", b"IPM"),
-        (b"IPMX.Note", "inbox", b""),
-        (b"REPORT.IPM.Note.NDR", "inbox", b"Report.IPM"),
-        (b"IPC.Something", "root", b"IPC"),
-        (b"IPM.Schedule.Meeting.Request", "calendar", b"IPM.Schedule.Meeting"),
-        (b"IPM.Schedule", "drafts", b"IPM.Schedule"),
-        (b"IPM.ScheduleData", "inbox", b"IPM"),
-    ],
-)
-async def test_the_longest_prefix_wins(
-    client: Client, own_mailbox: Mailbox, asked: bytes, folder: str, explicit: bytes
-) -> None:
-    await receives(own_mailbox, ("IPM.Schedule", "drafts"), ("IPM.Schedule.Meeting", "calendar"))
-    value = await client.value("GetReceiveFolder", message_class=asked)
-    expected = await own_mailbox.special_folder(folder)
-    assert value.folder_id == ObjectId(1, expected.folder_id)
-    assert value.explicit_message_class == explicit
-
-
-@pytest.mark.spec("MS-OXCSTOR_R59784")
-@pytest.mark.spec("MS-OXCSTOR_R59785")
-@pytest.mark.spec("MS-OXCSTOR_R203")
-@pytest.mark.spec("MS-OXCSTOR_R204")
-@pytest.mark.spec("MS-OXCSTOR_R205")
-@pytest.mark.spec("MS-OXCSTOR_R206")
-@pytest.mark.spec("MS-OXCSTOR_R207")
-async def test_malformed_message_classes(client: Client) -> None:
-    await client.value("GetReceiveFolder", message_class=b"x" * 254)
-    for bad in (b".IPM", b"IPM.", b"IPM..Note", b"IPM\x1f", b"IPM\x7f", "IPM.Grün".encode("latin-1"), b"x" * 255):
-        assert await client.error("GetReceiveFolder", message_class=bad) == ErrorCode.InvalidParameter, bad
-
-
-@pytest.mark.spec("MS-OXCSTOR_R852")
-@pytest.mark.spec("MS-OXCSTOR_R1223")
-@pytest.mark.spec("MS-OXCSTOR_R59787")
-@pytest.mark.spec("MS-OXCSTOR_R322")
-async def test_a_mailbox_without_receive_folders(client: Client, own_mailbox: Mailbox, mailboxes: Mailboxes) -> None:
-    async with mailboxes.database.write() as connection:
-        await connection.exec_driver_sql("DELETE FROM receive_folder")
-    value = await client.value("GetReceiveFolder", message_class=b"IPM.Note")
-    inbox = await own_mailbox.special_folder("inbox")
-    assert (value.folder_id, value.explicit_message_class) == (ObjectId(1, inbox.folder_id), b"")
-    assert await client.error("GetReceiveFolderTable") == 0x463  # NoReceiveFolder
-
-
-@pytest.mark.spec("MS-OXCSTOR_R876")
-@pytest.mark.spec("MS-OXCSTOR_R879")
-@pytest.mark.spec("MS-OXCSTOR_R301")
-@pytest.mark.spec("MS-OXCSTOR_R294")
-async def test_the_receive_folder_table(client: Client, own_mailbox: Mailbox) -> None:
-    value = await client.value("GetReceiveFolderTable")
-    inbox, root = [(await own_mailbox.special_folder(key)) for key in ("inbox", "root")]
-    inbox_id, root_id = (ObjectId(1, row.folder_id).to_integer() for row in (inbox, root))
-    assert value.row_count == 4
-    assert sorted(row[1:2] + row[:1] for row in value.rows) == [
-        [b"", inbox_id],
-        [b"IPC", root_id],
-        [b"IPM", inbox_id],
-        [b"Report.IPM", inbox_id],
-    ]
-    assert all(row[2] == inbox.created for row in value.rows)
-
-
-@pytest.mark.spec("MS-OXCSTOR_R890")
-@pytest.mark.spec("MS-OXCSTOR_R891")
-async def test_the_store_state_has_no_flag(client: Client) -> None:
-    assert (await client.value("GetStoreState")).store_state == 0
-
-
-@pytest.mark.parametrize(
-    ("name", "extra"),
-    [
-        ("GetReceiveFolder", {"message_class": b""}),
-        ("GetReceiveFolderTable", {}),
-        ("GetStoreState", {}),
-        ("LongTermIdFromId", {"object_id": ObjectId(1, 1)}),
-        ("IdFromLongTermId", {"long_term_id": LongTermId(UUID(int=1), 1)}),
-        ("GetLocalReplicaIds", {"id_count": 1}),
-    ],
-)
-async def test_what_only_a_logon_can_do(client: Client, name: str, extra: dict[str, Any]) -> None:
-    await client.value("OpenFolder", folder_id=ObjectId(1, 1), open_mode_flags=0)
-    assert await client.error(name, client.last, **extra) == ErrorCode.NotSupported
-    client.handles.append(77)
-    assert await client.error(name, client.last, **extra) == ErrorCode.NullObject
-    assert await client.error(name, 200, **extra) == ErrorCode.NullObject
-
-
-# Ids
-
-
-@pytest.mark.spec("MS-OXCSTOR_R945")
-@pytest.mark.spec("MS-OXCSTOR_R947")
-@pytest.mark.spec("MS-OXCSTOR_R1244")
-@pytest.mark.spec("MS-OXCSTOR_R1245")
-@pytest.mark.spec("MS-OXCSTOR_R952")
-@pytest.mark.spec("MS-OXCSTOR_R1253")
-async def test_long_and_short_ids_are_each_other(client: Client, own_mailbox: Mailbox) -> None:
-    """Symptom: inconsistent answers crash Outlook 2019. Nobody looks whether the object exists."""
-    for counter in (1, 4, 0x123456789ABC, (1 << 48) - 1):
-        value = await client.value("LongTermIdFromId", object_id=ObjectId(1, counter))
-        replica = own_mailbox.replica_guid.bytes_le
-        assert value.long_term_id == LongTermId(own_mailbox.replica_guid, counter)
-        assert client.payloads[0][8:32] == replica + counter.to_bytes(6, "big") + b"\0\0"
-        back = await client.value("IdFromLongTermId", long_term_id=value.long_term_id)
-        assert back.object_id == ObjectId(1, counter)
-    (replid_map,) = await client.properties(LOGON, tags.PidTagSerializedReplidGuidMap)
-    assert replid_map == b"\x01\x00" + own_mailbox.replica_guid.bytes_le
-
-
-@pytest.mark.spec("MS-OXCSTOR_R946")
-@pytest.mark.spec("MS-OXCSTOR_R3114")
-@pytest.mark.spec("MS-OXCSTOR_R94801")
-@pytest.mark.spec("MS-OXCSTOR_R948")
-async def test_ids_of_unknown_replicas(client: Client, own_mailbox: Mailbox) -> None:
-    for replid in (0, 2, 0xFFFF):
-        code = await client.error("LongTermIdFromId", object_id=ObjectId(replid, 5))
-        assert code == 0x8004010F  # NotFound
-    assert await client.error("IdFromLongTermId", long_term_id=LongTermId(uuid4(), 5)) == ErrorCode.NotFound
-    zero = LongTermId(UUID(int=0), 5)
-    assert await client.error("IdFromLongTermId", long_term_id=zero) == ErrorCode.InvalidParameter
-    await client.value("IdFromLongTermId", long_term_id=LongTermId(own_mailbox.replica_guid, 0))
-
-
-@pytest.mark.spec("MS-OXCSTOR_R953")
-async def test_the_padding_of_a_long_term_id_is_ignored(client: Client, own_mailbox: Mailbox) -> None:
-    sent = client.request("IdFromLongTermId", long_term_id=LongTermId(own_mailbox.replica_guid, 9))
-    data = join_payloads([join([build_request(sent)[:-2] + b"\xab\xcd"], client.handles)])
-    answer = await execute(client.session, data, 3, 0x8007, ExecuteRecord("tom", 0))
-    (response,) = parse_responses(split_payloads(answer)[0]).responses
-    assert response.value.object_id == ObjectId(1, 9)
-
-
-@pytest.mark.spec("MS-OXCFXICS_R933")
-@pytest.mark.spec("MS-OXCFXICS_R936")
-@pytest.mark.spec("MS-OXCFXICS_R2266")
-async def test_local_replica_ids_never_overlap(client: Client, own_mailbox: Mailbox, mailboxes: Mailboxes) -> None:
-    """Symptom: Outlook refuses to start. Also when another process has the mailbox open, and beside its own ids."""
-    taken = set(range(1, 2 * len(SPECIAL_FOLDERS) + 1))
-    elsewhere = await Mailboxes(mailboxes.database).open(own_mailbox.mailbox_id)
-    for count in (0x10000, 1, 0x200, 0x10000):
-        value = await client.value("GetLocalReplicaIds", id_count=count)
-        assert value.repl_guid == own_mailbox.replica_guid
-        other = await elsewhere.reserve_ids(count)
-        folder = await elsewhere.create_folder(1, f"after {value.global_count}")
-        for ids in (
-            range(value.global_count, value.global_count + count),
-            range(other, other + count),
-            (folder.folder_id, folder.change_number),
-        ):
-            assert taken.isdisjoint(ids)
-            taken.update(ids)
-    for count in (0, 0xFFFFFFFF):
-        assert await client.error("GetLocalReplicaIds", id_count=count) == ErrorCode.InvalidParameter
-
-
-# The store's properties
-
-
-@pytest.mark.spec("MS-OXCSTOR_R667")
-@pytest.mark.spec("MS-OXCSTOR_R657")
-@pytest.mark.spec("MS-OXCSTOR_R651")
-@pytest.mark.spec("MS-OXCSTOR_R4003004")
-async def test_the_store_has_what_outlook_reads_and_no_more(mailboxes: Mailboxes, user: User) -> None:
-    client = new_client(mailboxes, user, default_code_page=1251, lcid_sort=0x419, lcid_string=0x407)
+async def test_a_refused_logon_leaves_the_one_in_its_place(client: Client) -> None:
+    assert await client.error("Logon", **fields("/o=bm/cn=nobody")) == ErrorCode.UnknownUser
     await client.log_on()
-    row = await client.properties(
-        LOGON,
-        tags.PidTagMailboxOwnerName,
-        tags.PidTagCodePageId,
-        tags.PidTagSortLocaleId,
-        tags.PidTagLocaleId,
-        tags.PidTagOutOfOfficeState,
-        tags.PidTagContentCount,
-        tags.PidTagStoreRecordKey,
-    )
-    assert row == ["Tom", 1251, 0x419, 0x407, False, 0, user.mailbox_guid.bytes_le]
-    # Like Exchange: no server type name, icons, store state, archive, PST size.
-    absent = (0x341D001F, 0x341E0102, 0x341F0102, 0x346F0003, 0x0EA00048)
-    assert await client.properties(LOGON, *absent) == [ErrorCode.NotFound] * 5
-
-
-@pytest.mark.spec("MS-OXCSTOR_R3055002")
-@pytest.mark.spec("MS-OXCSTOR_R3055003")
-@pytest.mark.spec("MS-OXCSTOR_R3055006")
-@pytest.mark.spec("MS-OXCSTOR_R3055008")
-@pytest.mark.spec("MS-OXCSTOR_R3055012")
-@pytest.mark.spec("MS-OXCPRPT_R47506")
-async def test_what_the_store_computes_cannot_be_set(client: Client) -> None:
-    wanted = [
-        (tags.PidTagMaximumSubmitMessageSize, 1),
-        (tags.PidTagComment, "mine"),
-        (tags.PidTagProhibitReceiveQuota, 1),
-        (tags.PidTagContentCount, 1),
-        (tags.PidTagMailboxOwnerName & ~0xFFFF | 0x1E, b"me"),
-        (tags.PidTagCodePageId, 1),
-        (tags.PidTagMailboxOwnerName & ~0xFFFF | 0x03, 1),
-    ]
-    before = await client.value("GetPropertiesAll", property_size_limit=0, want_unicode=1)
-    value = await client.value("SetProperties", property_values=wanted)
-    assert [(item.index, item.property_tag) for item in value.property_problems] == [
-        (index, tag) for index, (tag, _) in enumerate(wanted) if index != 1
-    ]
-    assert {item.error_code for item in value.property_problems} == {ErrorCode.ComputedValue}
-    after = await client.value("GetPropertiesAll", property_size_limit=0, want_unicode=1)
-    assert dict(after.property_values) == {**dict(before.property_values), tags.PidTagComment: "mine"}
-
-
-@pytest.mark.spec("MS-OXCSTOR_R3068004")
-@pytest.mark.spec("MS-OXCSTOR_R3068006")
-@pytest.mark.spec("MS-OXCSTOR_R3068007")
-@pytest.mark.spec("MS-OXCSTOR_R6280")
-@pytest.mark.spec("MS-OXCSTOR_R3068003")
-@pytest.mark.spec("MS-OXCPRPT_R847")
-@pytest.mark.spec("MS-OXCPRPT_R10204")
-async def test_what_clients_set_on_the_store_stays(mailboxes: Mailboxes, user: User) -> None:
-    client = new_client(mailboxes, user)
-    await client.log_on()
-    wanted = [
-        (tags.PidTagOutOfOfficeState, True),
-        (tags.PidTagLocaleId, 0x40C),
-        (tags.PidTagSortLocaleId, 0x40C),
-        (tags.PidTagComment, "comment"),
-        (tags.PidTagDisplayName, "Mailbox - Tom"),
-    ]
-    assert not (await client.value("SetProperties", property_values=wanted)).property_problems
-    again = new_client(Mailboxes(mailboxes.database), user)
-    await again.log_on()
-    assert await again.properties(LOGON, *[tag for tag, _ in wanted]) == [value for _, value in wanted]
+    (logon,) = client.session.logons.values()
+    refused = await log_on_as(client, 0, "/o=bm/cn=nobody")
+    assert refused.return_value == ErrorCode.UnknownUser
+    assert list(client.session.logons.values()) == [logon]
+    await client.value("GetReceiveFolderTable")

@@ -14,6 +14,7 @@ from mapigw.emsmdb.errors import RopError
 from mapigw.emsmdb.objects import Logon
 from mapigw.emsmdb.sync import ContentsDownload, HierarchyDownload, SyncDownload
 from mapigw.mailbox.mailboxes import Mailbox, Mailboxes, NewMessage
+from mapigw.mailbox.permissions import Accessor
 from mapigw.mailbox.provision import create_mailbox
 from mapigw.mailbox.special_folders import SPECIAL_FOLDERS
 from mapigw.store.database import Database
@@ -92,7 +93,8 @@ def download(
         property_tags=excluded,
         restriction_data=restriction,
     )
-    return kind(cast("Logon", SimpleNamespace(mailbox=mailbox)), folder_id, request, code_page)
+    owner = Accessor(frozenset(), is_owner=True)
+    return kind(cast("Logon", SimpleNamespace(mailbox=mailbox, accessor=owner)), folder_id, request, code_page)
 
 
 async def lexemes(source: FastTransferSource, size: int = OUTLOOK_BUFFER) -> list[Lexeme]:

@@ -7,7 +7,20 @@ from typing import Any, Final
 
 import mapigw.wire
 import nspi.wire
-from mapigw.wire import auxiliary, compression, fasttransfer, mapihttp, properties, restrictions, rop_buffer, rpc_header
+from mapigw.mailbox.bodies.html_text import html_to_text
+from mapigw.mailbox.bodies.rtf_forms import rtf_to_html
+from mapigw.mailbox.bodies.rtf_writer import html_to_rtf
+from mapigw.wire import (
+    auxiliary,
+    compression,
+    fasttransfer,
+    mapihttp,
+    properties,
+    restrictions,
+    rop_buffer,
+    rpc_header,
+    rtf_compression,
+)
 from mapigw.wire.cursor import Cursor
 from mapigw.wire.definition import Definition
 from mapigw.wire.fasttransfer_stream import StreamReader
@@ -42,6 +55,10 @@ def targets() -> dict[str, Target]:
         "rpc_header.split_payloads": rpc_header.split_payloads,
         "auxiliary.parse_auxiliary": auxiliary.parse_auxiliary,
         "compression.decompress": lambda data: compression.decompress(data, 0x7FFF),
+        "rtf_compression.decompress": rtf_compression.decompress,
+        "rtf_forms.rtf_to_html": lambda data: rtf_to_html(b"{\\rtf1" + data),
+        "html_text.html_to_text": lambda data: html_to_text(data.decode("latin-1")),
+        "rtf_writer.html_to_rtf": lambda data: html_to_rtf(data.decode("latin-1")),
         "mapihttp.split_response": mapihttp.split_response,
         "restrictions.pull_restriction": _cursor(restrictions.pull_restriction),
         "restrictions.pull_restriction, wide": _cursor(lambda cursor: restrictions.pull_restriction(cursor, True)),

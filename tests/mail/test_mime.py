@@ -6,9 +6,10 @@ from hashlib import md5
 import pytest
 
 from mapigw.mail import mime
-from mapigw.mail.conversations import conversation_id, conversation_index, topic_id
+from mapigw.mail.conversations import conversation_index
 from mapigw.mail.fields import CONTENT_CLASS, CONTENT_TYPE, parse_date
 from mapigw.mail.mime import message_from_mime
+from mapigw.mailbox.conversations import conversation_id, topic_id
 from mapigw.wire import tags
 from mapigw.wire.message import Properties
 from mapigw.wire.properties import filetime

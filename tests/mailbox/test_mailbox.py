@@ -7,7 +7,9 @@ from uuid import UUID, uuid4
 import pytest
 
 from mapigw.mailbox.content import BlobValue, decode_children, decode_properties
+from mapigw.mailbox.folders import change_folder
 from mapigw.mailbox.mailboxes import FolderExistsError, Mailbox, Mailboxes, NewMessage, NotFoundError
+from mapigw.mailbox.permissions import Accessor
 from mapigw.mailbox.provision import create_mailbox, delete_mailbox
 from mapigw.mailbox.special_folders import SPECIAL_FOLDERS
 from mapigw.mailbox.synchronization import ContentsChanges, SyncState, contents_changes, hierarchy_changes
@@ -18,6 +20,7 @@ from mapigw.wire.globset import CounterSet
 from mapigw.wire.message import Attachment, Message
 from mapigw.wire.properties import NamedTag, PropertyName, PropertyType
 
+OWNER = Accessor(frozenset(), is_owner=True)
 COMMON = UUID("00062008-0000-0000-C000-000000000046")
 
 
@@ -156,7 +159,7 @@ async def test_named_property_ids_are_never_given_twice(database: Database, mail
 
 async def test_folder_properties_are_kept_and_change_the_change_number(mailbox: Mailbox) -> None:
     subtree = await mailbox.special_folder("ipm_subtree")
-    await mailbox.set_folder_properties(subtree.folder_id, {0x7C040102: b"ost", tags.PidTagDisplayName: "Top"})
+    await change_folder(mailbox, subtree.folder_id, {0x7C040102: b"ost", tags.PidTagDisplayName: "Top"})
     changed = await mailbox.special_folder("ipm_subtree")
     assert changed.name == "Top"
     assert changed.change_number > subtree.change_number
@@ -167,9 +170,9 @@ async def test_named_folder_properties_survive_a_restart(database: Database, mai
     inbox = await mailbox.special_folder("inbox")
     name = PropertyName(COMMON, name="fixupfbfolder")
     tag = (await mailbox.property_ids([name], create=True))[name] << 16 | PropertyType.BOOLEAN
-    await mailbox.set_folder_properties(inbox.folder_id, {tag: True})
+    await change_folder(mailbox, inbox.folder_id, {tag: True})
     restarted = await Mailboxes(database).open(mailbox.mailbox_id)
-    await restarted.set_folder_properties(inbox.folder_id, {tags.PidTagComment: "kept"})
+    await change_folder(restarted, inbox.folder_id, {tags.PidTagComment: "kept"})
     changed = await restarted.special_folder("inbox")
     assert decode_properties(changed.properties, changed.properties_index) == {tag: True, tags.PidTagComment: "kept"}
 
@@ -214,14 +217,14 @@ async def test_fai_only_says_nothing_of_normal_messages(mailbox: Mailbox) -> Non
 
 async def test_the_hierarchy_lists_parents_before_children(mailbox: Mailbox) -> None:
     root = await mailbox.special_folder("root")
-    changes = await hierarchy_changes(mailbox, root.folder_id, SyncState(), deletions=True)
+    changes = await hierarchy_changes(mailbox, OWNER, root.folder_id, SyncState(), deletions=True)
     known = {root.folder_id}
     for row in changes.changed:
         assert row.parent_id in known
         known.add(row.folder_id)
     assert len(changes.changed) == len(SPECIAL_FOLDERS) - 1
     state = SyncState(CounterSet.of(known), CounterSet([(1, changes.last_change_number)]))
-    again = await hierarchy_changes(mailbox, root.folder_id, state, deletions=True)
+    again = await hierarchy_changes(mailbox, OWNER, root.folder_id, state, deletions=True)
     assert again.changed == []
     assert not again.deleted
 

@@ -1,6 +1,7 @@
 """A real server process for the simulated Outlook: started, fed by the command line, stopped."""
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -98,6 +99,11 @@ class Server:
         """User and system time of the server process so far."""
         fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / _TICKS
+
+    def resident_bytes(self) -> int:
+        """Memory of the server process that is in RAM."""
+        pages = Path(f"/proc/{self._process.pid}/statm").read_text().split()[1]
+        return int(pages) * resource.getpagesize()
 
     def tracebacks(self) -> list[str]:
         """Lines of the server's output that begin a Python traceback."""

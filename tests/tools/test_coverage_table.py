@@ -1,4 +1,5 @@
-from tools.coverage_table import ROOT, table
+from tools.coverage_table import table
+from tools.requirements import ROOT
 
 
 def test_the_committed_table_is_current() -> None:

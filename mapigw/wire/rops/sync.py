@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from mapigw.wire.codes import ErrorCode
 from mapigw.wire.cursor import Cursor
 from mapigw.wire.primitives import (
     Boolean,
@@ -103,6 +104,7 @@ rop(
         "change_number": SizedBytes(Int32ul),
     },
     {"message_id": ObjectIdField},
+    success=frozenset({ErrorCode.Success, ErrorCode.NewerClientChange}),
 )
 
 rop(
