@@ -16,7 +16,7 @@ QUIET_SECONDS: Final = 15.0
 """So long nothing changes before the lists are made: an administrator's script ends in one generation."""
 LONGEST_WAIT_SECONDS: Final = 300.0
 """Then they are made even while the directory goes on changing."""
-_RETRY_SECONDS: Final = 60.0
+RETRY_SECONDS: Final = 60.0
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ class AddressListKeeper:
                 await self.make_all()
             except Exception:
                 logger.exception("the offline address books could not be made")
-                await asyncio.sleep(_RETRY_SECONDS)
+                await asyncio.sleep(RETRY_SECONDS)
                 made = ((), ())
 
     async def _settled(self, made: _State) -> _State:

@@ -1,11 +1,13 @@
-"""The dialogs in which Outlook shows an entry while it works offline, in each language (MS-OXOABKT 2.2.2)."""
+"""The dialogs in which Outlook shows an entry, offline and online, in each language (MS-OXOABKT 2.2.2)."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
-from mapigw.wire import tags
-from oab.wire.template import Control, ControlFlags, ControlType, DisplayTemplate, build_file
+from mapigw.wire import code_pages, tags
+from mapigw.wire.properties import PropertyType, property_id, property_tag
+from oab.wire.template import Control, ControlFlags, ControlType, DisplayTemplate, build_file, build_template
 
 _LABEL_X, _LABEL_WIDTH = 12, 64
 _FIELD_WIDTH, _FIELD_HEIGHT = 96, 12
@@ -62,6 +64,8 @@ LANGUAGES: Final = (
             "general_page": "General",
             "phones_page": "Phone/Notes",
             "addresses_page": "E-mail Addresses",
+            "members_page": "Members",
+            "member_of_page": "Member Of",
             "first": "&First:",
             "last": "&Last:",
             "display": "Displa&y:",
@@ -95,6 +99,8 @@ LANGUAGES: Final = (
             "general_page": "Général",
             "phones_page": "Téléphone/Notes",
             "addresses_page": "Adresses de messagerie",
+            "members_page": "Membres",
+            "member_of_page": "Membre de",
             "first": "&Prénom :",
             "last": "&Nom :",
             "display": "&Afficher :",
@@ -137,6 +143,30 @@ def template_file(language: Language) -> bytes:
     return build_file(templates, language.code_page)
 
 
+@lru_cache(maxsize=64)  # clients choose the locale and the code page
+def dialog_template(display_type: int, locale: int, dn: str | None, code_page: int) -> bytes | None:
+    """PidTagTemplateData of the dialog for a display type while online, or of the one that ``dn`` names.
+
+    French where ``locale`` (an LCID) is of any French, else English; and English where ``code_page`` cannot hold the
+    French words. None: there is no such dialog.
+    """
+    french = locale & _PRIMARY_LANGUAGE == _FRENCH
+    language = LANGUAGES[1] if french else LANGUAGES[0]
+    if dn is not None:
+        names = {_dn(language, number).lower(): (language, number) for language in LANGUAGES for number in _ONLINE}
+        if dn.lower() not in names:
+            return None
+        language, display_type = names[dn.lower()]
+    build = _ONLINE.get(display_type)
+    codec = code_pages.codec_name(code_page)
+    if build is None or codec is None:
+        return None
+    try:
+        return build_template(tuple(build(language.words)), codec)
+    except UnicodeEncodeError:
+        return build_template(tuple(build(LANGUAGES[0].words)), codec)
+
+
 def _dn(language: Language, display_type: int) -> str:
     return f"/o=mapigw/cn=addressing/cn=display-templates/cn={language.lcid:x}/cn={display_type}"
 
@@ -155,6 +185,31 @@ def _group(words: dict[str, str]) -> Iterator[Control]:
     yield from _fields(words, _GROUP)
     yield from _notes(words, _TOP + 2 * _LINE)
     yield from _addresses(words)
+
+
+def _online_person(words: dict[str, str]) -> Iterator[Control]:
+    yield from _person(words)
+    yield from _table(words["member_of_page"], tags.PidTagAddressBookIsMemberOfDistributionList)
+
+
+def _online_group(words: dict[str, str]) -> Iterator[Control]:
+    yield from _group(words)
+    yield from _table(words["members_page"], tags.PidTagAddressBookMember)
+    yield from _table(words["member_of_page"], tags.PidTagAddressBookIsMemberOfDistributionList)
+
+
+_ONLINE: Final = {0: _online_person, 1: _online_group, 6: _online_person}
+_PRIMARY_LANGUAGE: Final = 0x3FF
+_FRENCH: Final = 0x0C
+
+
+def _table(caption: str, tag: int) -> Iterator[Control]:
+    """A page with the objects that a property refers to."""
+    tag = property_tag(property_id(tag), PropertyType.OBJECT)
+    yield Control(ControlType.PAGE, text=caption)
+    yield Control(
+        ControlType.LIST_BOX, _LABEL_X, _WIDE_FIELD + _LABEL_WIDTH, _TOP, _LIST_HEIGHT + _LINE, property_tag=tag
+    )
 
 
 def _fields(words: dict[str, str], fields: Sequence[tuple[str, int, int]]) -> Iterator[Control]:

@@ -5,14 +5,15 @@ from typing import Final
 
 from mapigw.directory.model import Group, User
 from mapigw.wire import tags
+from mapigw.wire.entryids import AddressBookObjectType
 from mapigw.wire.properties import PropertyType
 from oab.wire.details import Property, PropertyFlags, Record
 
 MAPI_MAILUSER: Final = 6
 MAPI_DISTLIST: Final = 8
-DT_MAILUSER: Final = 0
-DT_DISTLIST: Final = 1
+DT_SEC_DISTLIST: Final = 9
 DTE_FLAG_ACL_CAPABLE: Final = 0x40000000
+"""Both may be granted permissions, so a group is a security group (MS-OXOABK 2.2.3.12)."""
 
 EMAIL_ADDRESS: Final = tags.PidTagEmailAddress & ~0xFFFF | PropertyType.STRING8
 SMTP_ADDRESS: Final = tags.PidTagSmtpAddress & ~0xFFFF | PropertyType.STRING8
@@ -93,7 +94,7 @@ def _user(user: User) -> Record:
     return {
         **_common(user),
         tags.PidTagAddressBookProxyAddresses: [f"SMTP:{user.address}", *(f"smtp:{alias}" for alias in user.aliases)],
-        tags.PidTagDisplayType: DT_MAILUSER,
+        tags.PidTagDisplayType: AddressBookObjectType.LocalMailUser,
         tags.PidTagObjectType: MAPI_MAILUSER,
         tags.PidTagDisplayTypeEx: DTE_FLAG_ACL_CAPABLE,
         tags.PidTagAddressBookObjectGuid: user.mailbox_guid.bytes_le,
@@ -104,9 +105,9 @@ def _group(group: Group) -> Record:
     return {
         **_common(group),
         tags.PidTagAddressBookProxyAddresses: [f"SMTP:{group.address}"],
-        tags.PidTagDisplayType: DT_DISTLIST,
+        tags.PidTagDisplayType: AddressBookObjectType.DistributionList,
         tags.PidTagObjectType: MAPI_DISTLIST,
-        tags.PidTagDisplayTypeEx: DT_DISTLIST,
+        tags.PidTagDisplayTypeEx: DTE_FLAG_ACL_CAPABLE | DT_SEC_DISTLIST,
     }
 
 

@@ -71,7 +71,7 @@ def _expected(users: Iterable[User], groups: Iterable[Group]) -> Iterator[tuple[
 
 
 def _shown(record: Record) -> str:
-    return repr(sorted(record.items()))
+    return repr([(tag, int(value) if isinstance(value, int) else value) for tag, value in sorted(record.items())])
 
 
 def _check_details(

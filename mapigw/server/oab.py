@@ -26,10 +26,10 @@ class OabHandler:
         if request.method not in {hdrs.METH_GET, hdrs.METH_HEAD}:
             return plain(HTTPStatus.METHOD_NOT_ALLOWED, {hdrs.ALLOW: "GET, HEAD"})
         user = request[USER]
-        parts = request.path.lower().split("/")[2:]
-        if len(parts) != 2 or parts[0] != str(deployment_id(user)):
+        parts = [part for part in request.path.lower().split("/") if part]  # some join with one slash too many
+        if len(parts) != 3 or parts[1] != str(deployment_id(user)):
             return plain(HTTPStatus.NOT_FOUND)
-        path = await self._address_lists.find(user.domain, parts[1])
+        path = await self._address_lists.find(user.domain, parts[2])
         if path is None:
             return plain(HTTPStatus.NOT_FOUND)
         headers = {hdrs.CONTENT_TYPE: _TYPES[path.suffix], hdrs.CACHE_CONTROL: "private, no-cache"}
