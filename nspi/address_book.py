@@ -1,22 +1,25 @@
 """The address book as a list: who is in it, in which order, under which ids.
 
-An `AddressBook` is one moment of the directory. Minimal Entry IDs are made of the user id, so that they are the same in
-every session, and outlive a restart of the server, as the constant server GUID of Bind promises (MS-OXNSPI 3.1.4.6).
-The container of a domain, its global address list, holds the domain's users; users of other domains on this server
-are found by their exact address or DN, because mail is exchanged with them, but never listed.
+An `AddressBook` is one moment of the directory. Minimal Entry IDs are made of the ids of users and groups, so that they
+are the same in every session, and outlive a restart of the server, as the constant server GUID of Bind promises
+(MS-OXNSPI 3.1.4.6). The container of a domain, its global address list, holds the domain's users and groups.
 """
 
 import asyncio
 import logging
 import re
+import sys
+from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from itertools import accumulate, islice, takewhile
 from typing import Final, Protocol
+from uuid import UUID
 
 from mapigw.directory.addresses import lookup_key
-from mapigw.directory.model import User
+from mapigw.directory.model import Group, User
+from mapigw.wire.entryids import AddressBookObjectType
 from nspi.collation import collation_key, folded
 from nspi.entryids import PermanentEntryId
 
@@ -25,61 +28,105 @@ logger = logging.getLogger(__name__)
 GAL: Final = 0
 """The container id of the Global Address List (MS-OXOABK 2.2.2.3)."""
 FIRST_MINIMAL_ID: Final = 0x1000
+"""To which a user's id is added."""
+FIRST_GROUP_ID: Final = 0x40000000
+"""To which a group's id is added."""
 LAST_MINIMAL_ID: Final = 0x7FFFFFFF
+
+LONGEST_NAME: Final = 1024
+"""Nobody has a name, address or DN with more characters."""
 
 _PREFIXES = re.compile(r"=?(?:(?:smtp|sip|ex|x500|mailto):)?", re.IGNORECASE)
 _BRACKETED = re.compile(r"<([^<>]+)>\s*$")
 _WORD = re.compile(r"[^\s,;()\"'<>]+")
 
 
-class Users(Protocol):
+class Objects(Protocol):
     """What the address book needs of `mapigw.directory.directory.Directory`."""
 
     async def users(self, domain: str | None = None) -> tuple[User, ...]: ...
+
+    async def groups(self) -> tuple[Group, ...]: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One object of the address book."""
 
-    user: User
+    source: User | Group
     minimal_id: int
     sort_key: tuple[str, str, str]
+    groups: tuple[str, ...] = ()
+    """Addresses of the groups that it is a member of itself."""
+
+    @property
+    def user(self) -> User | None:
+        """None for a group."""
+        return self.source if isinstance(self.source, User) else None
+
+    @property
+    def display_type(self) -> AddressBookObjectType:
+        """PidTagDisplayType, and the type in entry ids (MS-OXNSPI 2.2.1.3)."""
+        is_group = isinstance(self.source, Group)
+        return AddressBookObjectType.DistributionList if is_group else AddressBookObjectType.LocalMailUser
 
     @property
     def permanent_entry_id(self) -> bytes:
-        return PermanentEntryId(self.user.legacy_dn).to_bytes()
+        return PermanentEntryId(self.source.legacy_dn, self.display_type).to_bytes()
 
     @property
     def account(self) -> str:
         """The bare account: the primary address without its domain."""
-        return self.user.address.partition("@")[0]
+        return self.source.address.partition("@")[0]
+
+    @property
+    def aliases(self) -> tuple[str, ...]:
+        return self.source.aliases if isinstance(self.source, User) else ()
 
     @property
     def addresses(self) -> tuple[str, ...]:
-        return (self.user.address, *self.user.aliases)
+        return (self.source.address, *self.aliases)
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """Addresses of a group's members."""
+        return self.source.members if isinstance(self.source, Group) else ()
 
 
-def _entry(user: User) -> Entry | None:
-    minimal_id = FIRST_MINIMAL_ID + user.user_id
+def _entry(source: User | Group, groups: tuple[str, ...]) -> Entry | None:
+    if isinstance(source, Group):
+        number, first, end = source.group_id, FIRST_GROUP_ID, LAST_MINIMAL_ID + 1
+    else:
+        number, first, end = source.user_id, FIRST_MINIMAL_ID, FIRST_GROUP_ID
     try:
-        if "\0" in "".join((user.display_name, user.legacy_dn, *user.aliases)):
+        if not first < first + number < end:
+            raise ValueError(f"id {number} is out of range")
+        entry = Entry(source, first + number, collation_key(source.display_name or source.address), groups)
+        if "\0" in "".join((source.display_name, source.legacy_dn, *entry.addresses)):
             raise ValueError("NUL in a name")
-        PermanentEntryId(user.legacy_dn).to_bytes()
-        if not FIRST_MINIMAL_ID < minimal_id <= LAST_MINIMAL_ID:
-            raise ValueError(f"user id {user.user_id} is out of range")
-        return Entry(user, minimal_id, collation_key(user.display_name or user.address))
+        source.legacy_dn.encode("ascii")
+        return entry
     except ValueError as error:  # one bad entry never spoils the list
-        logger.warning("address book leaves out %s: %s", user.address, error)
+        logger.warning("address book leaves out %s: %s", source.address, error)
         return None
 
 
 class Container:
-    """The sorted table of one address list."""
+    """The sorted table of one address list, and the words by which its entries are found."""
 
     def __init__(self, entries: Iterable[Entry]) -> None:
-        self.entries = tuple(sorted(entries, key=lambda entry: (entry.sort_key, entry.user.user_id)))
+        self.entries = tuple(sorted(entries, key=lambda entry: (entry.sort_key, entry.minimal_id)))
         self._positions = {entry.minimal_id: position for position, entry in enumerate(self.entries)}
+        positions_of: dict[str, array[int]] = {}
+        for position, entry in enumerate(self.entries):
+            for word in set(_words(entry)):
+                positions_of.setdefault(word, array("I")).append(position)
+        self._words = sorted(positions_of)
+        self._starts = array("I", (0, *accumulate(len(positions_of[word]) for word in self._words)))
+        self._postings = array("I")
+        """Positions of the entries with each word, in the order of the words; those of word n begin at start n."""
+        for word in self._words:
+            self._postings.extend(positions_of.pop(word))
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -91,48 +138,35 @@ class Container:
         """The position of the first entry whose display name is equal to or after ``name``; the length: none is."""
         return bisect_left(self.entries, collation_key(name), key=lambda entry: entry.sort_key)
 
-    @cached_property
-    def _words(self) -> list[tuple[str, int]]:
-        return sorted((word, position) for position, entry in enumerate(self.entries) for word in set(_words(entry)))
-
     def by_words(self, text: str) -> list[Entry]:
         """Entries in each of which every word of ``text`` begins a word of the name or an address, in table order."""
         wanted = {folded(word) for word in _WORD.findall(text)}
-        if not wanted:
+        if not wanted or len(text) > LONGEST_NAME:
             return []
-        positions = set.intersection(*(self._beginning(word) for word in wanted))
+        shortest, *others = sorted((self._beginning(word) for word in wanted), key=len)
+        positions = set(shortest)
+        for other in others:
+            positions.intersection_update(other)
         return [self.entries[position] for position in sorted(positions)]
 
-    def _beginning(self, prefix: str) -> set[int]:
-        words = self._words
-        positions = set()
-        for index in range(bisect_left(words, (prefix, -1)), len(words)):
-            word, position = words[index]
-            if not word.startswith(prefix):
-                break
-            positions.add(position)
-        return positions
-
-    @cached_property
-    def _accounts(self) -> dict[str, list[Entry]]:
-        accounts: dict[str, list[Entry]] = {}
-        for entry in self.entries:
-            for account in {address.partition("@")[0].lower() for address in entry.addresses}:
-                accounts.setdefault(account, []).append(entry)
-        return accounts
-
-    @cached_property
-    def _names(self) -> dict[str, list[Entry]]:
-        names: dict[str, list[Entry]] = {}
-        for entry in self.entries:
-            names.setdefault(folded(entry.user.display_name), []).append(entry)
-        return names
+    def _beginning(self, prefix: str) -> "array[int]":
+        """Positions of the entries with a word that begins so, some more than once."""
+        first = bisect_left(self._words, prefix)
+        after = bisect_left(self._words, prefix + chr(sys.maxunicode), first)
+        return self._postings[self._starts[first] : self._starts[after]]
 
     def named(self, name: str) -> list[Entry]:
         """Those with this account (of an alias, too), or else with this display name, whole, in table order."""
-        if not name:
+        if not name or len(name) > LONGEST_NAME:
             return []
-        return self._accounts.get(name.lower()) or self._names.get(folded(name), [])
+        account = name.lower() + "@"
+        found = [self.entries[position] for position in sorted(set(self._beginning(account)))]
+        accounts = [entry for entry in found if any(address.startswith(account) for address in entry.addresses)]
+        return accounts or self._with_name(folded(name))
+
+    def _with_name(self, name: str) -> list[Entry]:
+        first = bisect_left(self.entries, name, key=lambda entry: entry.sort_key[0])
+        return list(takewhile(lambda entry: entry.sort_key[0] == name, islice(self.entries, first, None)))
 
 
 def _prefix_length(text: str) -> int:
@@ -141,41 +175,62 @@ def _prefix_length(text: str) -> int:
 
 
 def _words(entry: Entry) -> Iterator[str]:
-    for word in _WORD.findall(entry.user.display_name):
+    for word in _WORD.findall(entry.source.display_name):
         yield folded(word)
-    for address in entry.addresses:
-        yield folded(address)
+    yield from entry.addresses  # lower case and ASCII as they are: the same strings, not others
 
 
 class AddressBook:
     """What the users of one domain see: every object by its ids, and the global address list.
 
-    Users of other domains do not exist in it, by whatever id, address or name they are asked for: minimal ids can be
+    What is in other domains does not exist in it, by whatever id, address or name it is asked for: minimal ids can be
     guessed, and domains may belong to strangers.
     """
 
-    def __init__(self, users: Iterable[User]) -> None:
-        entries = [entry for user in users if (entry := _entry(user)) is not None]
-        self._by_minimal_id = {entry.minimal_id: entry for entry in entries}
-        self._by_dn = {entry.user.legacy_dn.lower(): entry for entry in entries}
-        self._by_address = {address.lower(): entry for entry in entries for address in entry.addresses}
-        self._by_guid = {str(entry.user.mailbox_guid): entry for entry in entries}
+    def __init__(self, sources: Iterable[User | Group]) -> None:
+        sources = tuple(sources)
+        containing: dict[str, list[str]] = {}
+        for group in sources:
+            if isinstance(group, Group):
+                for member in group.members:
+                    containing.setdefault(member, []).append(group.address)
+        found = (_entry(source, tuple(containing.get(source.address, ()))) for source in sources)
+        entries = [entry for entry in found if entry is not None]
+        self._by_address = {address: entry for entry in entries for address in entry.addresses}
+        self._by_guid = {entry.source.mailbox_guid: entry for entry in entries if isinstance(entry.source, User)}
         self.container = Container(entries)
         """The global address list."""
+        self._in_dn_order = array("I", sorted(range(len(entries)), key=self._dn))
+
+    def _dn(self, position: int) -> str:
+        return self.container.entries[position].source.legacy_dn.lower()
 
     def by_minimal_id(self, minimal_id: int) -> Entry | None:
-        return self._by_minimal_id.get(minimal_id)
+        position = self.container.position(minimal_id)
+        return None if position is None else self.container.entries[position]
+
+    def by_addresses(self, addresses: Iterable[str]) -> list[Entry]:
+        """Those of the primary addresses that this book has, in table order."""
+        known = [entry for address in addresses if (entry := self._by_address.get(address)) is not None]
+        return sorted(known, key=lambda entry: self.container.position(entry.minimal_id) or 0)
 
     def by_dn(self, dn: str) -> Entry | None:
-        return self._by_dn.get(dn.lower())
+        dn = dn.lower()
+        index = bisect_left(self._in_dn_order, dn, key=self._dn)
+        if index == len(self._in_dn_order) or self._dn(self._in_dn_order[index]) != dn:
+            return None
+        return self.container.entries[self._in_dn_order[index]]
 
     def by_mailbox(self, mailbox_id: str) -> Entry | None:
         """Whose mailbox ``guid@domain`` is, the form of MailboxId in URLs and server names."""
-        return self._by_guid.get(mailbox_id.partition("@")[0].lower())
+        try:
+            return self._by_guid.get(UUID(mailbox_id.partition("@")[0]))
+        except ValueError:
+            return None
 
     def exact(self, text: str) -> Entry | None:
         """Who is meant by an address, alias or DN, with or without its type (``SMTP:``, ``X500:``, ``=SMTP:``)."""
-        text = text.strip()
+        text = text.strip() if len(text) <= LONGEST_NAME else ""
         bracketed = _BRACKETED.search(text)
         text = bracketed[1] if bracketed else text
         text = text[_prefix_length(text) :].strip()
@@ -205,28 +260,37 @@ class AddressBook:
 
 
 class AddressBooks:
-    """The current `AddressBook` of each domain: made anew, off the event loop, when the directory has other users."""
+    """The current `AddressBook` of each domain: made anew, off the event loop, when the directory has changed."""
 
-    def __init__(self, directory: Users) -> None:
+    def __init__(self, directory: Objects) -> None:
         self._directory = directory
         self._users: tuple[User, ...] = ()
+        self._groups: tuple[Group, ...] = ()
         self._books: dict[str, AddressBook] = {}
         self._building = asyncio.Lock()
 
     async def current(self, domain: str) -> AddressBook:
         """The address book that the users of ``domain`` see."""
-        if await self._directory.users() is not self._users:
+        if await self._changed():
             async with self._building:
-                users = await self._directory.users()  # again: while this request waited, another made the books
-                if users is not self._users:
-                    if users != self._users:
-                        self._books = await asyncio.to_thread(_books, users)
-                    self._users = users
+                if await self._changed():  # again: while this request waited, another made the books
+                    users, groups = await self._directory.users(), await self._directory.groups()
+                    self._books = await asyncio.to_thread(self._made, users, groups)
+                    self._users, self._groups = users, groups
         return self._books.get(domain) or AddressBook(())
 
+    async def _changed(self) -> bool:
+        return await self._directory.users() is not self._users or await self._directory.groups() is not self._groups
 
-def _books(users: Iterable[User]) -> dict[str, AddressBook]:
-    domains: dict[str, list[User]] = {}
-    for user in users:
-        domains.setdefault(user.domain, []).append(user)
-    return {domain: AddressBook(members) for domain, members in domains.items()}
+    def _made(self, users: tuple[User, ...], groups: tuple[Group, ...]) -> dict[str, AddressBook]:
+        """The books of these; those that are there where only what they do not show has changed."""
+        if users == self._users and groups == self._groups:
+            return self._books
+        return _books((*users, *groups))
+
+
+def _books(sources: Iterable[User | Group]) -> dict[str, AddressBook]:
+    domains: dict[str, list[User | Group]] = {}
+    for source in sources:
+        domains.setdefault(source.domain, []).append(source)
+    return {domain: AddressBook(found) for domain, found in domains.items()}

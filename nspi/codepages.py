@@ -26,7 +26,8 @@ def is_supported(code_page: int) -> bool:
     return code_page == CP_WINUNICODE or is_8_bit(code_page)
 
 
-def _usable(code_page: int) -> int:
+def usable(code_page: int) -> int:
+    """The code page to convert with: Windows-1252 for what is Unicode, unknown, or left to the server."""
     return _SUBSTITUTES.get(code_page, code_page) if is_8_bit(code_page) else code_pages.DEFAULT_CODE_PAGE
 
 
@@ -35,8 +36,8 @@ def encode(text: str, code_page: int) -> bytes:
 
     A client whose code page is Unicode, or unknown, and which asks for 8-bit strings nevertheless gets Windows-1252.
     """
-    return code_pages.encode(text, _usable(code_page)).replace(b"\0", b"")
+    return code_pages.encode(text, usable(code_page)).replace(b"\0", b"")
 
 
 def decode(data: bytes, code_page: int) -> str:
-    return code_pages.decode(data, _usable(code_page))
+    return code_pages.decode(data, usable(code_page))

@@ -15,4 +15,7 @@ def folded(text: str) -> str:
 
 def collation_key(text: str) -> tuple[str, str, str]:
     """A key that compares as the strings are ordered. A prefix of a string comes before it, and is not after it."""
+    if text.isascii():
+        lowered = text.casefold()  # one string for both: there is a key an entry
+        return lowered, lowered, text
     return folded(text), unicodedata.normalize("NFKD", text.casefold()), text

@@ -12,15 +12,18 @@ from mapigw.directory.model import User
 from mapigw.endpoint import ClientContext, EndpointSession
 from mapigw.wire.codes import ErrorCode
 from nspi import codepages
-from nspi.address_book import AddressBook, AddressBooks, Users
+from nspi.address_book import AddressBook, AddressBooks, Objects
 from nspi.errors import NspiError
 from nspi.handlers import HANDLERS, Call
+from nspi.handlers.registry import DialogTemplate
 from nspi.stat import Stat
 from nspi.wire import REQUESTS, RESPONSES
 
 LONG_SEARCHES: Final = frozenset({"GetMatches", "ResolveNames", "SeekEntries", "ResortRestriction", "QueryRows"})
 LONG: Final = 2_000
 """From this many entries a search leaves the event loop."""
+LARGE: Final = 0x4000
+"""So does a request with a body of more bytes than this."""
 
 _NOTHING: Final[dict[str, dict[str, Any]]] = {
     "Unbind": {},
@@ -50,15 +53,17 @@ class NspiEndpoint:
 
     ``base_url`` is scheme and authority of this server without a slash at the end, ``https://mail.example.org``; the
     server GUID is derived from it, so that each server has another and keeps it (MS-OXNSPI 3.1.4.1.1).
+    ``dialog_template`` is what GetTemplateInfo answers with.
     """
 
     connect_type = "Bind"
     disconnect_type = "Unbind"
     request_types = frozenset(HANDLERS)
 
-    def __init__(self, directory: Users, base_url: str) -> None:
+    def __init__(self, directory: Objects, base_url: str, dialog_template: DialogTemplate) -> None:
         self.base_url = base_url.rstrip("/")
         self.server_guid = uuid5(NAMESPACE_URL, self.base_url)
+        self._dialog_template = dialog_template
         self._books = AddressBooks(directory)
 
     async def connect(self, user: User, body: bytes, client: ClientContext) -> tuple[bytes, EndpointSession | None]:
@@ -83,15 +88,15 @@ class NspiEndpoint:
 
     async def answer(self, user: User, request_type: str, body: bytes) -> bytes:
         """The response to a request in whatever session. Raises `WireError` for a malformed body."""
-        request = REQUESTS[request_type].parse(body)
         book: AddressBook = await self._books.current(user.domain)
-        call = Call(user, book, self.server_guid, self.base_url)
-        if request_type in LONG_SEARCHES and len(call.container) > LONG:
-            return await asyncio.to_thread(_answer, call, request_type, request)
-        return _answer(call, request_type, request)
+        call = Call(user, book, self.server_guid, self.base_url, self._dialog_template)
+        if len(body) > LARGE or (request_type in LONG_SEARCHES and len(call.container) > LONG):
+            return await asyncio.to_thread(_answer, call, request_type, body)
+        return _answer(call, request_type, body)
 
 
-def _answer(call: Call, request_type: str, request: Any) -> bytes:
+def _answer(call: Call, request_type: str, body: bytes) -> bytes:
+    request = REQUESTS[request_type].parse(body)
     fields: dict[str, Any] = {"status_code": 0, "error_code": ErrorCode.Success, "auxiliary_buffer": b""}
     try:
         fields |= HANDLERS[request_type](call, request)

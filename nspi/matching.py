@@ -1,7 +1,7 @@
 """Which entries a restriction lets through (MS-OXCDATA 2.12, MS-OXNSPI 3.1.4.1.10)."""
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
 from mapigw.wire import tags
@@ -58,6 +58,31 @@ class Matcher:
         self.form = form
         self.resolve = resolve
         self.nodes = 0
+        self._resolved: dict[str, list[Entry]] = {}
+
+    def matching(self, restriction: Restriction, entries: Iterable[Entry]) -> Iterator[Entry]:
+        """Those of all ``entries`` that are let through, in their order."""
+        predicate = self.predicate(restriction)
+        candidates = self._candidates(restriction)
+        return filter(predicate, entries if candidates is None else candidates)
+
+    def _candidates(self, restriction: Restriction) -> list[Entry] | None:
+        """What ambiguous name resolution leaves to be looked at; None: everything."""
+        match restriction:
+            case AndRestriction(restricts):
+                found = (self._candidates(item) for item in restricts)
+                return next((candidates for candidates in found if candidates is not None), None)
+            case PropertyRestriction() | ContentRestriction() if _is_anr(restriction.property_tag):
+                return self._resolve(self._operand(restriction.tagged_value))
+            case _:
+                return None
+
+    def _resolve(self, text: Any) -> list[Entry]:
+        if not isinstance(text, str):
+            return []
+        if text not in self._resolved:
+            self._resolved[text] = self.resolve(text)
+        return self._resolved[text]
 
     def predicate(self, restriction: Restriction, depth: int = 0) -> Predicate:
         self.nodes += 1
@@ -107,12 +132,12 @@ class Matcher:
         return value
 
     def _anr(self, text: Any) -> Predicate:
-        found = {entry.minimal_id for entry in self.resolve(text)} if isinstance(text, str) else frozenset()
+        found = {entry.minimal_id for entry in self._resolve(text)}
         return lambda entry: entry.minimal_id in found
 
     def _content(self, restriction: ContentRestriction) -> Predicate:
         operand = self._operand(restriction.tagged_value)
-        if property_id(restriction.property_tag) == property_id(tags.PidTagAnr):
+        if _is_anr(restriction.property_tag):
             return self._anr(operand)
         high = restriction.fuzzy_level_high
         loose = bool(high & (LOOSE | IGNORENONSPACE))
@@ -144,7 +169,7 @@ class Matcher:
 
     def _property(self, restriction: PropertyRestriction) -> Predicate:
         operand = self._operand(restriction.tagged_value)
-        if property_id(restriction.property_tag) == property_id(tags.PidTagAnr):
+        if _is_anr(restriction.property_tag):
             return self._anr(operand)
         compare = _comparison(restriction.rel_op)
         wanted = _comparable(operand)
@@ -165,6 +190,10 @@ class Matcher:
 
     def _masked(self, entry: Entry, tag: int, mask: int, *, wanted: bool) -> bool:
         return any(isinstance(value, int) and bool(value & mask) is wanted for value in self._values(entry, tag))
+
+
+def _is_anr(tag: int) -> bool:
+    return property_id(tag) == property_id(tags.PidTagAnr)
 
 
 def _comparison(rel_op: int) -> Callable[[Any, Any], bool]:

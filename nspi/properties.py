@@ -6,17 +6,20 @@ from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
+from mapigw.directory.model import User
 from mapigw.wire import tags
 from mapigw.wire.codes import ErrorCode
 from mapigw.wire.properties import PropertyType, property_id, property_tag, property_type
 from nspi import codepages
-from nspi.address_book import Entry
+from nspi.address_book import GAL, Entry
 from nspi.entryids import GUID_NSPI, EphemeralEntryId
 from nspi.values import PropertyError
 
 MAPI_MAILUSER: Final = 0x00000006
-DT_MAILUSER: Final = 0x00000000
+MAPI_DISTLIST: Final = 0x00000008
+DT_SEC_DISTLIST: Final = 0x00000009
 DTE_FLAG_ACL_CAPABLE: Final = 0x40000000
+AB_RECIPIENTS, AB_UNMODIFIABLE = 0x00000001, 0x00000008  # MS-OXOABK 2.2.2.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,29 +37,41 @@ Getter = Callable[[Entry, Format], Any]
 
 def _printable(entry: Entry, form: Format) -> str:
     """The display name in ASCII (PidTagAddressBookDisplayNamePrintable, MS-OXOABK 2.2.3.7)."""
-    name = unicodedata.normalize("NFKD", entry.user.display_name).encode("ascii", "ignore").decode()
+    name = unicodedata.normalize("NFKD", entry.source.display_name).encode("ascii", "ignore").decode()
     return name.strip() or entry.account
 
 
 def _entry_id(entry: Entry, form: Format) -> bytes:
     if form.ephemeral:
-        return EphemeralEntryId(form.server_guid, entry.minimal_id).to_bytes()
+        return EphemeralEntryId(form.server_guid, entry.minimal_id, entry.display_type).to_bytes()
     return entry.permanent_entry_id
 
 
 def _search_key(entry: Entry, form: Format) -> bytes:
-    return b"EX:" + entry.user.legacy_dn.upper().encode("ascii") + b"\0"
+    return b"EX:" + entry.source.legacy_dn.upper().encode("ascii") + b"\0"
 
 
 def _proxy_addresses(entry: Entry, form: Format) -> list[str]:
-    return [f"SMTP:{entry.user.address}", *(f"smtp:{alias}" for alias in entry.user.aliases)]
+    return [f"SMTP:{entry.source.address}", *(f"smtp:{alias}" for alias in entry.aliases)]
 
 
-def server_dn(entry: Entry) -> str:
+def server_dn(user: User) -> str:
     """The DN of the mailbox server that a mailbox names as its own; `GetMailboxUrl` takes it back."""
-    organization = entry.user.legacy_dn.lower().find("/cn=recipients")
-    prefix = entry.user.legacy_dn[:organization] if organization >= 0 else ""
-    return f"{prefix}/cn=Configuration/cn=Servers/cn={entry.user.mailbox_guid}@{entry.user.domain}"
+    organization = user.legacy_dn.lower().find("/cn=recipients")
+    prefix = user.legacy_dn[:organization] if organization >= 0 else ""
+    return f"{prefix}/cn=Configuration/cn=Servers/cn={user.mailbox_guid}@{user.domain}"
+
+
+def _database(entry: Entry, form: Format) -> str | None:
+    return None if entry.user is None else server_dn(entry.user) + "/cn=Microsoft Private MDB"
+
+
+def _object_guid(entry: Entry, form: Format) -> bytes | None:
+    return None if entry.user is None else entry.user.mailbox_guid.bytes_le
+
+
+def _for_groups(value: Any) -> Getter:
+    return lambda entry, form: value if entry.user is None else None
 
 
 def _permanent(entry: Entry, form: Format) -> bytes:
@@ -64,16 +79,37 @@ def _permanent(entry: Entry, form: Format) -> bytes:
 
 
 def _display_name(entry: Entry, form: Format) -> str:
-    return entry.user.display_name or entry.user.address
+    return entry.source.display_name or entry.source.address
 
 
 def _legacy_dn(entry: Entry, form: Format) -> str:
-    return entry.user.legacy_dn
+    return entry.source.legacy_dn
 
+
+_LINKS: Final[dict[int, Callable[[Entry], tuple[str, ...]]]] = {
+    property_id(tags.PidTagAddressBookMember): lambda entry: entry.members,
+    property_id(tags.PidTagAddressBookIsMemberOfDistributionList): lambda entry: entry.groups,
+}
+
+
+def linked_addresses(entry: Entry, tag: int) -> tuple[str, ...]:
+    """The addresses of the objects that a property refers to; none for one that refers to nobody."""
+    links = _LINKS.get(property_id(tag))
+    return links(entry) if links else ()
+
+
+def _object(tag: int) -> Getter:
+    """The value of PtypEmbeddedTable: always zero, as GetMatches gets the rows; absent where there are none."""
+    return lambda entry, form: 0 if linked_addresses(entry, tag) else None
+
+
+_IS_MEMBER_OF: Final = property_tag(
+    property_id(tags.PidTagAddressBookIsMemberOfDistributionList), PropertyType.OBJECT
+)  # as NSPI servers have it, MS-OXOABK 2.2.5
 
 PROPERTIES: Final[dict[int, Getter]] = {
     tags.PidTagEntryId: _entry_id,
-    tags.PidTagObjectType: lambda entry, form: MAPI_MAILUSER,
+    tags.PidTagObjectType: lambda entry, form: MAPI_DISTLIST if entry.user is None else MAPI_MAILUSER,
     tags.PidTagInstanceKey: lambda entry, form: entry.minimal_id.to_bytes(4, "little"),
     tags.PidTagMappingSignature: lambda entry, form: GUID_NSPI,
     tags.PidTagRecordKey: _permanent,
@@ -81,20 +117,24 @@ PROPERTIES: Final[dict[int, Getter]] = {
     tags.PidTagAddressType: lambda entry, form: "EX",
     tags.PidTagEmailAddress: _legacy_dn,
     tags.PidTagSearchKey: _search_key,
-    tags.PidTagDisplayType: lambda entry, form: DT_MAILUSER,
+    tags.PidTagContainerFlags: _for_groups(AB_RECIPIENTS | AB_UNMODIFIABLE),
+    tags.PidTagContainerContents: _for_groups(0),
+    tags.PidTagDisplayType: lambda entry, form: int(entry.display_type),
     tags.PidTagTemplateid: _permanent,
-    tags.PidTagDisplayTypeEx: lambda entry, form: DTE_FLAG_ACL_CAPABLE,
-    tags.PidTagSmtpAddress: lambda entry, form: entry.user.address,
+    tags.PidTagDisplayTypeEx: lambda entry, form: DTE_FLAG_ACL_CAPABLE | (DT_SEC_DISTLIST if entry.user is None else 0),
+    tags.PidTagSmtpAddress: lambda entry, form: entry.source.address,
     tags.PidTagAddressBookDisplayNamePrintable: _printable,
     tags.PidTagAccount: lambda entry, form: entry.account,
     tags.PidTagTransmittableDisplayName: _display_name,
     tags.PidTagSendRichInfo: lambda entry, form: True,
-    tags.PidTagAddressBookHomeMessageDatabase & ~0xFFFF | PropertyType.STRING: (
-        lambda entry, form: server_dn(entry) + "/cn=Microsoft Private MDB"
-    ),
+    tags.PidTagInitialDetailsPane: lambda entry, form: 0,
+    tags.PidTagAddressBookHomeMessageDatabase & ~0xFFFF | PropertyType.STRING: _database,
+    _IS_MEMBER_OF: _object(_IS_MEMBER_OF),
+    tags.PidTagAddressBookMember: _object(tags.PidTagAddressBookMember),
     tags.PidTagAddressBookProxyAddresses: _proxy_addresses,
     tags.PidTagAddressBookObjectDistinguishedName: _legacy_dn,
-    tags.PidTagAddressBookObjectGuid: lambda entry, form: entry.user.mailbox_guid.bytes_le,
+    tags.PidTagAddressBookObjectGuid: _object_guid,
+    tags.PidTagAddressBookContainerId: lambda entry, form: GAL,
 }
 """Every property an object can have, under the tag of its native type."""
 
@@ -152,6 +192,10 @@ def row(entry: Entry | None, columns: list[int], form: Format) -> list[Any]:
     return [value(entry, column, form) for column in columns]
 
 
-def property_list(entry: Entry, form: Format) -> list[int]:
-    """The tags, natively typed, of the properties that have a value on the object."""
-    return [tag for tag in PROPERTIES if native_value(entry, tag, form) is not None]
+def property_list(entry: Entry, form: Format, *, objects: bool = True) -> list[int]:
+    """The tags, natively typed, of the properties that have a value on the object; with PtypEmbeddedTable or not."""
+    return [
+        tag
+        for tag in PROPERTIES
+        if (objects or property_type(tag) != PropertyType.OBJECT) and native_value(entry, tag, form) is not None
+    ]

@@ -4,6 +4,7 @@ from typing import Any, Final
 
 from mapigw.wire import tags
 from mapigw.wire.codes import ErrorCode
+from mapigw.wire.entryids import AddressBookObjectType
 from mapigw.wire.properties import PropertyType, property_id, property_tag
 from nspi import codepages
 from nspi.address_book import GAL
@@ -13,42 +14,48 @@ from nspi.handlers.tables import EPH_ID
 from nspi.properties import PROPERTIES, Format, as_string8, property_list, specified, value
 from nspi.values import PropertyError
 
+SKIP_OBJECTS: Final = 0x00000001  # fSkipObjects, 2.2.1.11
 UNICODE_PROPTYPES: Final = 0x80000000  # NspiUnicodeProptypes, 2.2.1.13
 
-_LINKS: Final = frozenset(
-    {property_id(tags.PidTagAddressBookMember), property_id(tags.PidTagAddressBookPublicDelegates)}
-)
+_LINKS: Final = {
+    property_id(tags.PidTagAddressBookMember): AddressBookObjectType.DistributionList,
+    property_id(tags.PidTagAddressBookPublicDelegates): AddressBookObjectType.LocalMailUser,
+}
+"""The properties of links that clients may ask to modify, and of which display type."""
 
 
 @handles("GetPropList")
 def get_prop_list(call: Call, request: Any) -> dict[str, Any]:
     """3.1.4.1.6: the tags of what has a value, strings as 8-bit ones; none for an object that does not exist."""
+    objects = not request.flags & SKIP_OBJECTS
     entry = call.book.by_minimal_id(request.minimal_id)
     if entry is None:
         return {"property_tags": []}
     form = Format(call.server_guid, request.code_page)
-    return {"property_tags": [as_string8(tag) for tag in property_list(entry, form)]}
+    return {"property_tags": [as_string8(tag) for tag in property_list(entry, form, objects=objects)]}
 
 
 @handles("GetProps")
 def get_props(call: Call, request: Any) -> dict[str, Any]:
     """3.1.4.1.7: the values in the order of the tags, errors in their place; ErrorsReturned when there is one.
 
-    ContainerID may also name an object: GetMatches puts one there (3.1.4.1.10, constraint 15).
+    ContainerID may also name an object: GetMatches puts one there (3.1.4.1.10, constraint 15). A container that does
+    not exist has no objects, which is ErrorsReturned, as in Exchange (section 7, note 5).
     """
     stat = stat_of(request)
-    if stat.container_id != GAL and call.book.by_minimal_id(stat.container_id) is None:
-        raise NspiError(ErrorCode.InvalidBookmark)
+    code = ErrorCode.Success
     entry = call.book.by_minimal_id(stat.current_rec)
+    if stat.container_id != GAL and call.book.by_minimal_id(stat.container_id) is None:
+        entry, code = None, ErrorCode.ErrorsReturned
     form = call.form(stat, ephemeral=bool(request.flags & EPH_ID))
     if request.property_tags is not None:
         columns = checked_columns(request.property_tags)
     else:
-        native = property_list(entry, form) if entry is not None else []
+        objects = not request.flags & SKIP_OBJECTS
+        native = property_list(entry, form, objects=objects) if entry is not None else []
         wide = stat.code_page == codepages.CP_WINUNICODE
         columns = native if wide else [as_string8(tag) for tag in native]
     values: list[tuple[int, Any]] = []
-    code = ErrorCode.Success
     for column in columns:
         tag = specified(column)
         found = value(entry, tag, form)
@@ -77,9 +84,11 @@ def mod_props(call: Call, request: Any) -> dict[str, Any]:
 
 @handles("ModLinkAtt")
 def mod_link_att(call: Call, request: Any) -> dict[str, Any]:
-    """3.1.4.1.15: likewise."""
-    if property_id(request.property_tag) not in _LINKS:
+    """3.1.4.1.15: likewise; and where it could be done, it is GeneralFailure, as in Exchange (section 7, note 8)."""
+    modifiable = _LINKS.get(property_id(request.property_tag))
+    if modifiable is None:
         raise NspiError(ErrorCode.NotFound)
-    if call.book.by_minimal_id(request.minimal_id) is None:
+    entry = call.book.by_minimal_id(request.minimal_id)
+    if entry is None:
         raise NspiError(ErrorCode.InvalidParameter)
-    raise NspiError(ErrorCode.AccessDenied)
+    raise NspiError(ErrorCode.GeneralFailure if entry.display_type == modifiable else ErrorCode.AccessDenied)

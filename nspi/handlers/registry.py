@@ -12,6 +12,9 @@ from nspi.errors import NspiError
 from nspi.properties import Format
 from nspi.stat import Stat
 
+DialogTemplate = Callable[[int, int, str | None, int], bytes | None]
+"""PidTagTemplateData for (display type, LCID, DN of the template or None, code page); None where there is none."""
+
 MOST_COLUMNS: Final = 2_000
 MOST_CELLS: Final = 100_000
 """Values that one response may carry in rows; a client asks again for the rest (MS-OXNSPI 3.1.4.1.8)."""
@@ -25,6 +28,7 @@ class Call:
     book: AddressBook
     server_guid: UUID
     base_url: str
+    dialog_template: DialogTemplate
 
     @property
     def container(self) -> Container:

@@ -1,13 +1,18 @@
 """What concerns the server and not an entry: Unbind, templates, URLs (MS-OXNSPI 3.1.4.1, MS-OXCMAPIHTTP 2.2.5.18)."""
 
 import re
-from typing import Any
+from typing import Any, Final
 
+from mapigw.wire import tags
 from mapigw.wire.codes import ErrorCode
+from mapigw.wire.properties import PropertyType, property_id, property_tag
 from nspi import codepages
 from nspi.address_book import Entry
 from nspi.errors import NspiError
 from nspi.handlers.registry import Call, handles
+
+TEMPLATE: Final = 0x00000001  # TI_TEMPLATE, 2.2.1.14
+SCRIPT: Final = 0x00000004
 
 _SERVER = re.compile(r"/cn=Servers/cn=([^/]+)", re.IGNORECASE)
 
@@ -20,10 +25,20 @@ def unbind(call: Call, request: Any) -> dict[str, Any]:
 
 @handles("GetTemplateInfo")
 def get_template_info(call: Call, request: Any) -> dict[str, Any]:
-    """3.1.4.1.18: this server has no templates, which is InvalidLocale (constraint 5)."""
+    """3.1.4.1.18: the dialog for a display type, or the one that a DN names. There are no scripts."""
     if not codepages.is_8_bit(request.code_page):
         raise NspiError(ErrorCode.InvalidCodepage)
-    raise NspiError(ErrorCode.InvalidLocale)
+    dn = request.template_dn.decode("ascii", "replace") if request.template_dn is not None else None
+    code_page = codepages.usable(request.code_page)
+    template = call.dialog_template(request.display_type, request.locale_id, dn, code_page)
+    if template is None:
+        raise NspiError(ErrorCode.InvalidLocale)
+    row: list[tuple[int, Any]] = []
+    if request.flags & TEMPLATE:
+        row.append((tags.PidTagTemplateData, template))
+    if request.flags & SCRIPT:
+        row.append((property_tag(property_id(tags.PidTagScriptData), PropertyType.ERROR_CODE), ErrorCode.NotFound))
+    return {"code_page": request.code_page, "row": row}
 
 
 @handles("GetMailboxUrl")
@@ -41,6 +56,7 @@ def get_address_book_url(call: Call, request: Any) -> dict[str, Any]:
 
 
 def _url(call: Call, endpoint: str, entry: Entry | None) -> str:
-    if entry is None:
+    user = entry.user if entry is not None else None
+    if user is None:
         raise NspiError(ErrorCode.NotFound)
-    return f"{call.base_url}/mapi/{endpoint}/?MailboxId={entry.user.mailbox_guid}@{entry.user.domain}"
+    return f"{call.base_url}/mapi/{endpoint}/?MailboxId={user.mailbox_guid}@{user.domain}"

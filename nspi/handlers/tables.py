@@ -1,5 +1,6 @@
 """Tables and positions in them: UpdateStat, QueryRows, SeekEntries, GetMatches and their kin (MS-OXNSPI 3.1.4.1)."""
 
+from itertools import islice
 from typing import Any, Final
 
 from mapigw.wire import tags
@@ -13,7 +14,7 @@ from nspi.entryids import PermanentEntryId
 from nspi.errors import NspiError
 from nspi.handlers.registry import Call, checked_columns, echoed, handles, most_rows, stat_of
 from nspi.matching import Matcher
-from nspi.properties import Format, as_string8, row, specified
+from nspi.properties import AB_RECIPIENTS, AB_UNMODIFIABLE, Format, as_string8, linked_addresses, row, specified
 from nspi.stat import MinimalId, SortType, Stat
 from nspi.values import LIMIT, RowSet
 
@@ -21,8 +22,6 @@ EPH_ID: Final = 0x00000002  # fEphID, 2.2.1.11
 ADDRESS_CREATION_TEMPLATES: Final = 0x00000002  # 2.2.1.12
 UNICODE_STRINGS: Final = 0x00000004
 
-HIERARCHY_VERSION: Final = 1
-AB_RECIPIENTS, AB_UNMODIFIABLE = 0x00000001, 0x00000008  # MS-OXOABK 2.2.2.1
 GAL_NAME: Final = "Global Address List"
 GAL_DN: Final = "/"  # gal-addrlist-dn, MS-OXOABK 2.2.1.1
 
@@ -164,8 +163,9 @@ def get_matches(call: Call, request: Any) -> dict[str, Any]:
     form = call.form(stat)
     if request.filter is not None:
         container = call.located(stat)
-        matches = Matcher(form, call.book.matches).predicate(request.filter)
-        found = [entry for entry in container.entries if matches(entry)]
+        most = min(request.row_count, LIMIT) + 1  # one more than may be: the table is too big
+        matching = Matcher(form, call.book.matches).matching(request.filter, container.entries)
+        found = list(islice(matching, most))
     else:
         if stat.sort_type in (SortType.DISPLAY_NAME, SortType.PHONETIC_DISPLAY_NAME):
             call.located(stat)
@@ -187,24 +187,23 @@ def get_matches(call: Call, request: Any) -> dict[str, Any]:
 def _referenced(call: Call, stat: Stat, property_name: tuple[Any, int] | None) -> list[Entry]:
     """The objects that an object-valued property of the object CurrentRec refers to.
 
-    The property is ContainerID, read as a tag (constraint 9). No manager, group or delegate of a user is stored, so
-    that every property that could refer to objects refers to no one.
+    The property is ContainerID, read as a tag (constraint 9). No manager, report or delegate of a user is stored, so
+    that these refer to no one. None may be modified, and so no table is writable (constraint 11).
     """
-    if call.book.by_minimal_id(stat.current_rec) is None:
+    entry = call.book.by_minimal_id(stat.current_rec)
+    if entry is None:
         raise NspiError(ErrorCode.GeneralFailure)
     if stat.sort_type == SortType.DISPLAY_NAME_W or property_name is not None:
         raise NspiError(ErrorCode.NotSupported)
     if property_type(stat.container_id) != PropertyType.OBJECT:
         raise NspiError(ErrorCode.NotSupported)
-    return []
+    return call.book.by_addresses(linked_addresses(entry, stat.container_id))
 
 
 @handles("ResortRestriction")
 def resort_restriction(call: Call, request: Any) -> dict[str, Any]:
-    """3.1.4.1.11."""
+    """3.1.4.1.11; by display name whatever the sort type, which is a success in Exchange (section 7, note 6)."""
     stat = stat_of(request)
-    if stat.sort_type != SortType.DISPLAY_NAME:
-        raise NspiError(ErrorCode.GeneralFailure)
     known = [call.book.by_minimal_id(minimal_id) for minimal_id in request.minimal_ids or ()]
     entries = sorted((entry for entry in known if entry is not None), key=lambda entry: entry.sort_key)
     minimal_ids = [entry.minimal_id for entry in entries]
@@ -228,15 +227,17 @@ def compare_minimal_ids(call: Call, request: Any) -> dict[str, Any]:
 
 @handles("GetSpecialTable")
 def get_special_table(call: Call, request: Any) -> dict[str, Any]:
-    """3.1.4.1.3: the hierarchy of containers, which is the global address list alone; no address creation templates."""
+    """3.1.4.1.3: the hierarchy of containers, which is the global address list alone; no address creation templates.
+
+    The version is neither looked at nor set, as in Exchange (section 7, notes 3 and 4).
+    """
     stat = stat_of(request)
     if request.flags & ADDRESS_CREATION_TEMPLATES:
         return {"code_page": stat.code_page, "version": request.version, "rows": []}
     wide = bool(request.flags & UNICODE_STRINGS)
     if not wide and stat.code_page == codepages.CP_WINUNICODE:
         raise NspiError(ErrorCode.InvalidCodepage)
-    rows = [] if request.version == HIERARCHY_VERSION else [_gal_row(stat.code_page, wide=wide)]
-    return {"code_page": stat.code_page, "version": HIERARCHY_VERSION, "rows": rows}
+    return {"code_page": stat.code_page, "version": request.version, "rows": [_gal_row(stat.code_page, wide=wide)]}
 
 
 def _gal_row(code_page: int, *, wide: bool) -> list[tuple[int, Any]]:

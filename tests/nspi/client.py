@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from mapigw.directory.model import User
+from mapigw.directory.model import Group, User
 from mapigw.endpoint import ClientContext, EndpointSession
 from nspi.address_book import FIRST_MINIMAL_ID
 from nspi.endpoint import NspiEndpoint
@@ -28,6 +28,11 @@ def user(user_id: int, address: str, display_name: str, *aliases: str, enabled: 
         enabled=enabled,
         admin=False,
     )
+
+
+def group(group_id: int, address: str, display_name: str, *members: str) -> Group:
+    account, _, domain = address.partition("@")
+    return Group(group_id, address, display_name, f"{ORGANIZATION}/cn={group_id:032x}-{account}", domain, members)
 
 
 USERS = (
@@ -68,8 +73,12 @@ def minimal_id(user_id: int) -> int:
 
 
 class FakeDirectory:
-    def __init__(self, users: tuple[User, ...] = USERS) -> None:
+    def __init__(self, users: tuple[User, ...] = USERS, groups: tuple[Group, ...] = ()) -> None:
         self.all = users
+        self.all_groups = groups
+
+    async def groups(self) -> tuple[Group, ...]:
+        return self.all_groups
 
     async def users(self, domain: str | None = None) -> tuple[User, ...]:
         return self.all if domain is None else tuple(user for user in self.all if user.domain == domain)

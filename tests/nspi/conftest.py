@@ -4,6 +4,7 @@ import pytest
 
 from nspi.endpoint import NspiEndpoint
 from nspi.stat import Stat
+from oab.dialogs import dialog_template
 from tests.nspi.client import Client, FakeDirectory
 
 BASE_URL = "https://mail.bm.lan"
@@ -16,7 +17,7 @@ def directory() -> FakeDirectory:
 
 @pytest.fixture
 def endpoint(directory: FakeDirectory) -> NspiEndpoint:
-    return NspiEndpoint(directory, BASE_URL)
+    return NspiEndpoint(directory, BASE_URL, dialog_template)
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from nspi.endpoint import NspiEndpoint
 from nspi.handlers import HANDLERS
 from nspi.stat import Stat
 from nspi.wire import REQUESTS, RESPONSES
+from oab.dialogs import dialog_template
 from tests.nspi.client import CONTEXT, LISTED, TOM, USERS, Client, FakeDirectory, minimal_id, user
 from tests.nspi.test_wire import REQUEST_EXAMPLES
 
@@ -24,11 +25,12 @@ def test_it_is_a_session_endpoint_for_every_request_type(endpoint: NspiEndpoint)
     assert checked.request_types == set(REQUESTS) - {"Bind"} == set(HANDLERS)
 
 
+@pytest.mark.spec("MS-OXNSPI_R668", "MS-OXNSPI_R674", "MS-OXNSPI_R675", "MS-OXNSPI_R680")
 @pytest.mark.spec("MS-OXNSPI_R696")
 @pytest.mark.spec("MS-OXNSPI_R697")
 @pytest.mark.spec("MS-OXNSPI_R700")
 async def test_bind(directory: FakeDirectory) -> None:
-    client = Client(NspiEndpoint(directory, "https://a.example"))
+    client = Client(NspiEndpoint(directory, "https://a.example", dialog_template))
     for stat in (None, Stat(code_page=1252), Stat(code_page=1200), Stat(code_page=20261)):
         answer = await client.bind(stat)
         assert (answer.status_code, answer.error_code) == (0, 0)
@@ -37,14 +39,14 @@ async def test_bind(directory: FakeDirectory) -> None:
     first = answer.server_guid
     answer = await client.bind(Stat(code_page=4711))
     assert (answer.error_code, client.session) == (ErrorCode.InvalidCodepage, None)
-    again = await Client(NspiEndpoint(directory, "https://a.example/")).bind(None)
-    other = await Client(NspiEndpoint(directory, "https://b.example")).bind(None)
+    again = await Client(NspiEndpoint(directory, "https://a.example/", dialog_template)).bind(None)
+    other = await Client(NspiEndpoint(directory, "https://b.example", dialog_template)).bind(None)
     assert again.server_guid == first != other.server_guid
 
 
 async def test_bind_in_hex() -> None:
     """The response is 28 bytes: StatusCode, ErrorCode, ServerGuid, AuxiliaryBufferSize."""
-    endpoint = NspiEndpoint(FakeDirectory(), "https://a.example")
+    endpoint = NspiEndpoint(FakeDirectory(), "https://a.example", dialog_template)
     response, _ = await endpoint.connect(TOM, bytes.fromhex("00000000 00 00000000"), CONTEXT)
     assert response == bytes(8) + endpoint.server_guid.bytes_le + bytes(4)
     with pytest.raises(WireError):
@@ -75,7 +77,7 @@ async def test_minimal_ids_stay_while_the_directory_changes(directory: FakeDirec
     assert (await client.request("DNToMId", names=names)).minimal_ids == [0, *before[1:]]
     stat = (await client.request("UpdateStat", delta_requested=False)).state
     assert (stat.current_rec, stat.total_recs) == (minimal_id(99), len(LISTED))
-    other = Client(NspiEndpoint(directory, "https://mail.bm.lan"))
+    other = Client(NspiEndpoint(directory, "https://mail.bm.lan", dialog_template))
     await other.bind(None)
     assert (await other.request("DNToMId", names=names)).minimal_ids == [0, *before[1:]]
 
@@ -111,7 +113,7 @@ async def test_one_bad_entry_never_spoils_the_list(
 
 async def test_a_long_list_is_searched_beside_the_event_loop() -> None:
     users = tuple(user(number, f"user{number}@bm.lan", f"User {number:05}") for number in range(1, 3001))
-    client = Client(NspiEndpoint(FakeDirectory(users), "https://a.example"), users[0])
+    client = Client(NspiEndpoint(FakeDirectory(users), "https://a.example", dialog_template), users[0])
     await client.bind(Stat(code_page=1200))
     answer = await client.request(
         "ResolveNames", property_tags=[0x3001001F], names=["user 01234", "User 0", "user2999@bm.lan"]
@@ -148,7 +150,7 @@ async def test_with_the_real_directory(tmp_path: Path) -> None:
             database, passwords=Passwords(Argon2Parameters(time_cost=1, memory_cost=8, parallelism=1))
         )
         tom = await directory.add("tom@bm.lan", "secret", display_name="Tom Bauer")
-        client = Client(NspiEndpoint(directory, "https://mail.bm.lan"), tom)
+        client = Client(NspiEndpoint(directory, "https://mail.bm.lan", dialog_template), tom)
         await client.bind(Stat(code_page=1200))
         answer = await client.request("ResolveNames", property_tags=[0x3001001F], names=["tom@bm.lan", "anna@bm.lan"])
         assert (answer.minimal_ids, answer.rows.rows) == ([2, 0], [["Tom Bauer"]])

@@ -10,6 +10,7 @@ from tests.nspi.client import ANNA, ORGANIZATION, TOM, USERS, Client, minimal_id
 UNRESOLVED, AMBIGUOUS, RESOLVED = NameResolution.UNRESOLVED, NameResolution.AMBIGUOUS, NameResolution.RESOLVED
 
 
+@pytest.mark.spec("MS-OXNSPI_R1243", "MS-OXNSPI_R1266")
 @pytest.mark.spec("MS-OXNSPI_R1260")
 @pytest.mark.spec("MS-OXNSPI_R1263")
 async def test_dn_to_minimal_id_keeps_order_and_count_and_never_answers_somebody_else(client: Client) -> None:
@@ -51,6 +52,11 @@ async def test_every_way_to_name_a_user_or_the_name_cannot_be_matched(client: Cl
     assert answer.rows.rows == [["anna@bm.lan", PermanentEntryId(ANNA.legacy_dn).to_bytes()]]
 
 
+@pytest.mark.spec("MS-OXNSPI_R88", "MS-OXNSPI_R89", "MS-OXNSPI_R90", "MS-OXNSPI_R616", "MS-OXNSPI_R1342")
+@pytest.mark.spec("MS-OXNSPI_R1343", "MS-OXNSPI_R1347", "MS-OXNSPI_R1349", "MS-OXNSPI_R1354", "MS-OXNSPI_R1375")
+@pytest.mark.spec("MS-OXNSPI_R1379", "MS-OXNSPI_R1392", "MS-OXNSPI_R1393", "MS-OXNSPI_R1394", "MS-OXNSPI_R1395")
+@pytest.mark.spec("MS-OXNSPI_R1399", "MS-OXNSPI_R1650", "MS-OXNSPI_R1405", "MS-OXNSPI_R1426", "MS-OXNSPI_R1430")
+@pytest.mark.spec("MS-OXNSPI_R1443")
 @pytest.mark.spec("MS-OXNSPI_R618")
 @pytest.mark.spec("MS-OXNSPI_R620")
 @pytest.mark.spec("MS-OXNSPI_R622")
@@ -81,6 +87,7 @@ async def test_a_user_of_another_domain_does_not_exist(client: Client, name: str
     assert [type(value) for value in answer.rows.rows[0]] == [PropertyError]
 
 
+@pytest.mark.spec("MS-OXNSPI_R1367", "MS-OXNSPI_R1760", "MS-OXNSPI_R1372")
 @pytest.mark.spec("MS-OXNSPI_R1423")
 @pytest.mark.spec("MS-OXNSPI_R1418")
 @pytest.mark.spec("MS-OXNSPI_R1761")

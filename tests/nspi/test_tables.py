@@ -18,7 +18,7 @@ from mapigw.wire.restrictions import (
     SizeRestriction,
 )
 from nspi.entryids import EphemeralEntryId, PermanentEntryId
-from nspi.handlers.tables import DEFAULT_COLUMNS, HIERARCHY_VERSION
+from nspi.handlers.tables import DEFAULT_COLUMNS
 from nspi.stat import MinimalId, SortType, Stat
 from nspi.values import PropertyError
 from tests.nspi.client import ANNA, LISTED, TOM, Client, minimal_id
@@ -36,6 +36,11 @@ async def names(client: Client, table: list[int]) -> list[Any]:
 
 
 class TestUpdateStat:
+    @pytest.mark.spec("MS-OXNSPI_R768", "MS-OXNSPI_R773", "MS-OXNSPI_R80", "MS-OXNSPI_R93", "MS-OXNSPI_R327")
+    @pytest.mark.spec("MS-OXNSPI_R328", "MS-OXNSPI_R332", "MS-OXNSPI_R333", "MS-OXNSPI_R494", "MS-OXNSPI_R538")
+    @pytest.mark.spec("MS-OXNSPI_R542", "MS-OXNSPI_R549", "MS-OXNSPI_R550", "MS-OXNSPI_R556", "MS-OXNSPI_R558")
+    @pytest.mark.spec("MS-OXNSPI_R561", "MS-OXNSPI_R791", "MS-OXNSPI_R800", "MS-OXNSPI_R1763", "MS-OXNSPI_R347")
+    @pytest.mark.spec("MS-OXNSPI_R609")
     @pytest.mark.spec("MS-OXNSPI_R796")
     @pytest.mark.spec("MS-OXNSPI_R797")
     @pytest.mark.spec("MS-OXNSPI_R798")
@@ -47,6 +52,8 @@ class TestUpdateStat:
             ids.append(stat.current_rec)
         assert await names(client, ids) == list(LISTED)
 
+    @pytest.mark.spec("MS-OXNSPI_R81", "MS-OXNSPI_R326001", "MS-OXNSPI_R331001", "MS-OXNSPI_R548", "MS-OXNSPI_R1758")
+    @pytest.mark.spec("MS-OXNSPI_R780")
     @pytest.mark.spec("MS-OXNSPI_R795")
     @pytest.mark.spec("MS-OXNSPI_R1868")
     @pytest.mark.spec("MS-OXNSPI_R554")
@@ -71,6 +78,8 @@ class TestUpdateStat:
         assert (answer.state.current_rec == MinimalId.END_OF_TABLE) is (position == TOTAL)
         assert (await client.request("UpdateStat", state=stat, delta_requested=False)).delta is None
 
+    @pytest.mark.spec("MS-OXNSPI_R1742", "MS-OXNSPI_R793", "MS-OXNSPI_R575", "MS-OXNSPI_R584", "MS-OXNSPI_R598")
+    @pytest.mark.spec("MS-OXNSPI_R601", "MS-OXNSPI_R589")
     @pytest.mark.spec("MS-OXNSPI_R577")
     @pytest.mark.spec("MS-OXNSPI_R578")
     @pytest.mark.spec("MS-OXNSPI_R580")
@@ -105,6 +114,11 @@ class TestUpdateStat:
 
 
 class TestQueryRows:
+    @pytest.mark.spec(
+        "MS-OXNSPI_R916", "MS-OXNSPI_R922", "MS-OXNSPI_R927", "MS-OXNSPI_R955", "MS-OXNSPI_R951", "MS-OXNSPI_R962"
+    )
+    @pytest.mark.spec("MS-OXNSPI_R973", "MS-OXNSPI_R974", "MS-OXNSPI_R975", "MS-OXNSPI_R983", "MS-OXNSPI_R988")
+    @pytest.mark.spec("MS-OXNSPI_R997", "MS-OXNSPI_R935")
     @pytest.mark.spec("MS-OXNSPI_R969")
     @pytest.mark.spec("MS-OXNSPI_R967")
     @pytest.mark.spec("MS-OXNSPI_R1701")
@@ -126,6 +140,7 @@ class TestQueryRows:
         answer = await client.request("QueryRows", state=stat, explicit_table=[], row_count=9, columns=[NAME])
         assert answer.rows.rows == [[LISTED[-1]]]
 
+    @pytest.mark.spec("MS-OXPROPS_R5986", "MS-OXPROPS_R7116", "MS-OXPROPS_R7545")
     @pytest.mark.spec("MS-OXNSPI_R1627")
     async def test_default_columns(self, client: Client) -> None:
         answer = await client.request("QueryRows", explicit_table=[minimal_id(2)], row_count=1, columns=None)
@@ -133,8 +148,9 @@ class TestQueryRows:
         assert answer.rows.columns == [
             0xFFFD0003, 0x0FFE0003, 0x39000003, 0x3001001E, 0x3A1A001E, 0x3A18001E, 0x3A19001E,
         ]  # fmt: skip
-        assert answer.rows.rows == [[ABSENT, 6, 0, b"Anna M\xfcller", ABSENT, ABSENT, ABSENT]]
+        assert answer.rows.rows == [[0, 6, 0, b"Anna M\xfcller", ABSENT, ABSENT, ABSENT]]
 
+    @pytest.mark.spec("MS-OXNSPI_R958")
     @pytest.mark.spec("MS-OXNSPI_R971")
     async def test_never_more_rows_than_asked(self, client: Client) -> None:
         stat = Stat(num_pos=3, total_recs=9, current_rec=77)
@@ -143,6 +159,7 @@ class TestQueryRows:
         )
         assert (answer.rows.rows, answer.state) == ([["Tom Bauer"]], stat)
 
+    @pytest.mark.spec("MS-OXNSPI_R985", "MS-OXNSPI_R986")
     async def test_an_unknown_object_is_a_row_of_errors(self, client: Client) -> None:
         answer = await client.request("QueryRows", explicit_table=[5, 0x80000000], row_count=2, columns=[NAME, 0x10000])
         assert answer.rows.columns == [NAME, 0x1000A]
@@ -167,6 +184,7 @@ class TestQueryRows:
             ({"columns": [NAME] * 3000}, ErrorCode.TableTooBig),
         ],
     )
+    @pytest.mark.spec("MS-OXNSPI_R939", "MS-OXNSPI_R1762", "MS-OXNSPI_R982")
     async def test_refusals(self, client: Client, fields: dict[str, Any], code: ErrorCode) -> None:
         answer = await client.request(
             "QueryRows", **{"explicit_table": [], "row_count": 1, "columns": [NAME], **fields}
@@ -176,6 +194,7 @@ class TestQueryRows:
 
 
 class TestSeekEntries:
+    @pytest.mark.spec("MS-OXNSPI_R998", "MS-OXNSPI_R1050", "MS-OXNSPI_R1055", "MS-OXNSPI_R1058", "MS-OXNSPI_R1076")
     @pytest.mark.spec("MS-OXNSPI_R1047")
     @pytest.mark.spec("MS-OXNSPI_R1051")
     @pytest.mark.spec("MS-OXNSPI_R1054")
@@ -238,6 +257,7 @@ class TestSeekEntries:
             ({"state": Stat(container_id=3, sort_type=3)}, ErrorCode.InvalidBookmark),
         ],
     )
+    @pytest.mark.spec("MS-OXNSPI_R1630", "MS-OXNSPI_R1631", "MS-OXNSPI_R1020")
     async def test_refusals(self, client: Client, fields: dict[str, Any], code: ErrorCode) -> None:
         answer = await client.request(
             "SeekEntries", **{"target": (NAME, "t"), "explicit_table": None, "columns": [NAME], **fields}
@@ -266,6 +286,8 @@ def content(level: int, options: int, text: str) -> ContentRestriction:
 
 
 class TestGetMatches:
+    @pytest.mark.spec("MS-OXNSPI_R1077", "MS-OXNSPI_R1081", "MS-OXNSPI_R1086", "MS-OXNSPI_R1092", "MS-OXNSPI_R1167")
+    @pytest.mark.spec("MS-OXNSPI_R1913")
     @pytest.mark.spec("MS-OXNSPI_R1127")
     @pytest.mark.spec("MS-OXNSPI_R1128")
     @pytest.mark.spec("MS-OXNSPI_R1908")
@@ -320,6 +342,7 @@ class TestGetMatches:
         assert (answer.error_code, answer.rows) == (0, None)
         assert await names(client, answer.minimal_ids) == found
 
+    @pytest.mark.spec("MS-OXNSPI_R1147", "MS-OXNSPI_R1165")
     @pytest.mark.spec("MS-OXNSPI_R1146")
     async def test_rows_carry_permanent_entry_ids_or_outlook_refuses_to_send(self, client: Client) -> None:
         stat = Stat(current_rec=minimal_id(2), num_pos=4)
@@ -327,6 +350,7 @@ class TestGetMatches:
         assert answer.rows.rows == [[PermanentEntryId(TOM.legacy_dn).to_bytes()]]
         assert answer.state == stat._replace(container_id=minimal_id(2))
 
+    @pytest.mark.spec("MS-OXNSPI_R1090", "MS-OXNSPI_R1635", "MS-OXNSPI_R1756")
     @pytest.mark.spec("MS-OXNSPI_R1149")
     async def test_more_matches_than_asked_for_are_a_table_too_big(self, client: Client) -> None:
         answer = await matches(client, anr("tom"), row_count=1)
@@ -364,7 +388,8 @@ class TestGetMatches:
 
 
 class TestOtherTables:
-    @pytest.mark.spec("MS-OXNSPI_R1194")
+    @pytest.mark.spec("MS-OXNSPI_R1194002", "MS-OXNSPI_R1185", "MS-OXNSPI_R1168", "MS-OXNSPI_R1172")
+    @pytest.mark.spec("MS-OXNSPI_R1198", "MS-OXNSPI_R1209", "MS-OXNSPI_R1759")
     @pytest.mark.spec("MS-OXNSPI_R1197")
     @pytest.mark.spec("MS-OXNSPI_R1199")
     @pytest.mark.spec("MS-OXNSPI_R1204")
@@ -378,9 +403,11 @@ class TestOtherTables:
         assert answer.state == Stat(current_rec=minimal_id(1), num_pos=1, total_recs=3)
         answer = await client.request("ResortRestriction", state=Stat(current_rec=44, num_pos=9), minimal_ids=table)
         assert answer.state == Stat(total_recs=3)
-        answer = await client.request("ResortRestriction", state=Stat(sort_type=3), minimal_ids=table)
-        assert (answer.error_code, answer.minimal_ids) == (ErrorCode.GeneralFailure, None)
+        for sort_type in (3, 1000, 77):
+            answer = await client.request("ResortRestriction", state=Stat(sort_type=sort_type), minimal_ids=table)
+            assert (answer.error_code, answer.minimal_ids) == (0, [minimal_id(2), minimal_id(1), minimal_id(7)])
 
+    @pytest.mark.spec("MS-OXNSPI_R1210", "MS-OXNSPI_R1242")
     @pytest.mark.spec("MS-OXNSPI_R1236")
     @pytest.mark.spec("MS-OXNSPI_R1238")
     @pytest.mark.spec("MS-OXNSPI_R1240")
@@ -408,13 +435,15 @@ class TestOtherTables:
         )
         assert (answer.error_code, answer.result) == (code, result)
 
+    @pytest.mark.spec("MS-OXNSPI_R1864", "MS-OXNSPI_R1866", "MS-OXNSPI_R111", "MS-OXNSPI_R743", "MS-OXNSPI_R765")
+    @pytest.mark.spec("MS-OXNSPI_R767", "MS-OXNSPI_R454", "MS-OXNSPI_R1966", "MS-OXNSPI_R1941", "MS-OXNSPI_R56")
+    @pytest.mark.spec("MS-OXOABK_R30")
     @pytest.mark.spec("MS-OXNSPI_R1863")
     @pytest.mark.spec("MS-OXNSPI_R1865")
     @pytest.mark.spec("MS-OXNSPI_R760")
-    @pytest.mark.spec("MS-OXNSPI_R750")
     async def test_hierarchy_table(self, client: Client) -> None:
         answer = await client.request("GetSpecialTable", flags=4, state=Stat(code_page=1200), version=0)
-        assert (answer.error_code, answer.version) == (0, HIERARCHY_VERSION)
+        assert (answer.error_code, answer.version) == (0, 0)
         (row,) = answer.rows
         assert row == [
             (0x0FFF0102, PermanentEntryId("/", AddressBookObjectType.Container).to_bytes()),
@@ -425,15 +454,19 @@ class TestOtherTables:
             (0xFFFB000B, False),
         ]
 
+    @pytest.mark.spec("MS-OXNSPI_R109", "MS-OXNSPI_R752", "MS-OXNSPI_R758", "MS-OXNSPI_R736", "MS-OXNSPI_R1967")
+    @pytest.mark.spec("MS-OXNSPI_R1933")
     @pytest.mark.spec("MS-OXNSPI_R732")
-    @pytest.mark.spec("MS-OXNSPI_R748")
+    @pytest.mark.spec("MS-OXNSPI_R748001", "MS-OXNSPI_R750001")
     @pytest.mark.spec("MS-OXNSPI_R757")
     @pytest.mark.spec("MS-OXNSPI_R762")
     async def test_special_table_variants(self, client: Client) -> None:
         answer = await client.request("GetSpecialTable", flags=0, state=Stat(code_page=1252), version=None)
         assert answer.rows[0][4] == (NAME8, b"Global Address List")
-        answer = await client.request("GetSpecialTable", flags=4, version=HIERARCHY_VERSION)
-        assert (answer.error_code, answer.rows) == (0, [])
+        whole = (await client.request("GetSpecialTable", flags=4, version=0)).rows
+        for version in (1, 2**32 - 1):
+            answer = await client.request("GetSpecialTable", flags=4, version=version)
+            assert (answer.error_code, answer.version, answer.rows) == (0, version, whole)
         answer = await client.request("GetSpecialTable", flags=6, state=Stat(template_locale=0x40C), version=None)
         assert (answer.error_code, answer.rows) == (0, [])
         answer = await client.request("GetSpecialTable", flags=0, state=Stat(code_page=1200), version=None)
