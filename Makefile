@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: install run test check bench fuzz coverage-doc lock clean
+.PHONY: install run test check bench fuzz soak coverage-doc lock clean
 
 install: $(INSTALLED)
 
@@ -33,6 +33,13 @@ bench: $(INSTALLED)
 
 fuzz: $(INSTALLED)
 	$(BIN)/python -m tests.fuzz
+	$(BIN)/python -m tests.fuzz.rops --seconds 60 --seeds 5
+
+# Devices and an online client on one mailbox, with crashes; a seed that fails is printed.
+MINUTES ?= 60
+
+soak: $(INSTALLED)
+	$(BIN)/python -m tests.soak --minutes $(MINUTES)
 
 coverage-doc: $(INSTALLED)
 	$(BIN)/python -m tools.coverage_table docs/coverage.md

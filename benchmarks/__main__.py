@@ -15,8 +15,13 @@ from statistics import median
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.attachments import measure_attachments
 from benchmarks.client import Downloaded, Downloader, replay
+from benchmarks.deltas import measure_deltas
 from benchmarks.mail import write_mbox
+from benchmarks.notifications import measure_notifications
+from benchmarks.nspi import measure_nspi
+from benchmarks.oab import measure_oab
 from benchmarks.online import measure_online
 from benchmarks.search import measure_search
 from benchmarks.tables import measure_tables
@@ -24,7 +29,20 @@ from tests.outlook.profile import Profile
 from tests.outlook.server import Server, add_user, import_mail
 
 console = Console()
-MEASURES = ("download", "small", "open", "empty", "search", "tables", "online")
+MEASURES = (
+    "download",
+    "small",
+    "open",
+    "empty",
+    "search",
+    "tables",
+    "deltas",
+    "online",
+    "attachments",
+    "oab",
+    "nspi",
+    "notifications",
+)
 
 
 @dataclass(frozen=True)
@@ -35,6 +53,7 @@ class Sizes:
     small: int
     few: int
     many: int
+    attachment: int
     repetitions: int
 
     @classmethod
@@ -42,7 +61,7 @@ class Sizes:
         def of(number: int) -> int:
             return max(20, int(number * scale))
 
-        return cls(of(2000), of(20_000), of(1000), of(100_000), 5)
+        return cls(of(2000), of(20_000), of(1000), of(100_000), of(150_000_000), 5)
 
 
 def _fill(data: Path, address: str, count: int, size: int, seed: int) -> float:
@@ -196,7 +215,12 @@ def main() -> None:
                 "empty": lambda: _empty(server, sizes, rates["empty"]),
                 "search": lambda: measure_search(sizes.many, sizes.messages * 2),
                 "tables": lambda: measure_tables(sizes.many),
+                "deltas": lambda: measure_deltas(sizes.many, sizes.few, sizes.few, sizes.many),
+                "attachments": lambda: measure_attachments(sizes.attachment),
                 "online": lambda: measure_online(sizes.few, 100 << 20),
+                "notifications": lambda: measure_notifications(sizes.few, sizes.few * 2),
+                "nspi": lambda: measure_nspi(sizes.many),
+                "oab": lambda: measure_oab(sizes.many),
             }
             for name in wanted:
                 with console.status(f"measuring: {name}"):

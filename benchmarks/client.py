@@ -93,6 +93,17 @@ class Downloaded:
         return sum(len(body) for body in self.bodies)
 
 
+def request_head(web: Web, url: str, request_type: str) -> bytes:
+    """Request line and headers of a request to an endpoint, without the cookies."""
+    path = urlsplit(url)
+    return (
+        f"POST {path.path}?{path.query} HTTP/1.1\r\nHost: {path.netloc}\r\nUser-Agent: {USER_AGENT}\r\n"
+        f"Authorization: {web.authorization()}\r\nContent-Type: application/mapi-http\r\n"
+        f"X-RequestType: {request_type}\r\nX-RequestId: {{00000000-0000-0000-0000-000000000001}}:1\r\n"
+        "X-ClientInfo: {00000000-0000-0000-0000-000000000002}\r\nX-ClientApplication: Outlook/16.0.20228.20000\r\n"
+    ).encode()
+
+
 class Downloader:
     """Downloads folders of one mailbox over an own connection, in a session opened by the full client."""
 
@@ -106,13 +117,7 @@ class Downloader:
         self.replicas = self.profile.replicas
         self._connection = Connection(url)
         self._connection.cookies = {n.encode(): v.encode() for n, v in self.session.http.cookies.items()}
-        path = urlsplit(self.profile.account.mail_store_url)
-        self.head = (
-            f"POST {path.path}?{path.query} HTTP/1.1\r\nHost: {path.netloc}\r\nUser-Agent: {USER_AGENT}\r\n"
-            f"Authorization: {self.web.authorization()}\r\nContent-Type: application/mapi-http\r\n"
-            "X-RequestType: Execute\r\nX-RequestId: {00000000-0000-0000-0000-000000000001}:1\r\n"
-            "X-ClientInfo: {00000000-0000-0000-0000-000000000002}\r\nX-ClientApplication: Outlook/16.0.20228.20000\r\n"
-        ).encode()
+        self.head = request_head(self.web, self.profile.account.mail_store_url, "Execute")
 
     def close(self) -> None:
         self.session.http.cookies = {n.decode(): v.decode() for n, v in self._connection.cookies.items()}
@@ -121,6 +126,10 @@ class Downloader:
 
     def folder_id(self, name: str) -> int:
         return self.profile.special(name)
+
+    def post(self, request: bytes) -> bytes:
+        """The answer to an Execute body."""
+        return self._connection.post(self.head, request)
 
     def first_request(self, folder_id: int, state: State, download: Download = CONTENTS_DOWNLOAD) -> bytes:
         """OpenFolder, Configure, the state, GetBuffer: one Execute."""
@@ -143,7 +152,7 @@ class Downloader:
             body = connection.post(head, request)
             found.bodies.append(body)
             found.requests.append(request)
-            payload, handles = _rop_buffer(body)
+            payload, handles = rop_buffer(body)
             status, size = _last_get_buffer(payload)
             found.stream_bytes += size
             if len(found.bodies) == 1:
@@ -172,13 +181,13 @@ def replay(url: str, head: bytes, requests: list[bytes]) -> float:
     for request in requests:
         body = connection.post(head, request)
         bodies.append(body)
-        _last_get_buffer(_rop_buffer(body)[0])
+        _last_get_buffer(rop_buffer(body)[0])
     seconds = time.perf_counter() - started
     connection.close()
     return seconds
 
 
-def _rop_buffer(body: bytes) -> tuple[bytes, list[int]]:
+def rop_buffer(body: bytes) -> tuple[bytes, list[int]]:
     """ROP responses and handles of an Execute answer in one buffer."""
     start = body.index(b"\r\n\r\n", body.index(b"DONE\r\n")) + 4
     status, error, _flags, size = struct.unpack_from("<IIII", body, start)

@@ -8,6 +8,7 @@ from mapigw.cli.groups import group
 from mapigw.cli.mailbox import mailbox
 from mapigw.cli.oab import oab
 from mapigw.cli.serve import serve
+from mapigw.cli.sessions import sessions
 from mapigw.cli.user import user
 
 
@@ -22,4 +23,5 @@ main.add_command(user)
 main.add_command(group)
 main.add_command(mailbox)
 main.add_command(oab)
+main.add_command(sessions)
 main.add_command(demo)

@@ -194,8 +194,11 @@ class ListSource(CopySource):
         async for batch in batches(mailbox, message_ids):
             found = await read_messages(mailbox, accessor, folder_id, batch, wanted)
             writer = await self.writer()
-            yield await asyncio.to_thread(lambda: [piece for item in found for piece in self._item(writer, item)])  # noqa: B023
+            yield await asyncio.to_thread(self._items, writer, found)
             self._sent += len(batch)
+
+    def _items(self, writer: ElementWriter, found: Sequence[Found]) -> list[Piece]:
+        return [piece for item in found for piece in self._item(writer, item)]
 
     def _item(self, writer: ElementWriter, found: Found) -> list[Piece]:
         """A message; or what tells that it cannot be sent."""

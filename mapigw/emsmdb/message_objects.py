@@ -16,7 +16,7 @@ from mapigw.emsmdb.recipients import before_nul, recipient_columns
 from mapigw.mailbox.bodies.forms import body_information
 from mapigw.mailbox.bodies.stored import written_bodies
 from mapigw.mailbox.clock import now
-from mapigw.mailbox.conflicts import MESSAGE_STATUS_IN_CONFLICT, without_versions
+from mapigw.mailbox.conflicts import MESSAGE_STATUS_IN_CONFLICT, History, together, versions_of, without_versions
 from mapigw.mailbox.content import BlobValue, DecodedAttachment, DecodedMessage, decode_message
 from mapigw.mailbox.mailboxes import NotFoundError
 from mapigw.mailbox.message_properties import (
@@ -50,6 +50,7 @@ from mapigw.mailbox.saving import (
     MessageChangedError,
     MessageGoneError,
     RuleTooLargeError,
+    put_large_values,
     save_message,
 )
 from mapigw.mailbox.subjects import completed_subject
@@ -66,6 +67,9 @@ NO_MESSAGE_ID: Final = ObjectId(0, 0)
 """What an embedded message has for an id."""
 
 SUBJECT_MAXIMUM: Final = 8192  # bytes of a subject that is shown when a message is opened
+
+UNLOADED_FROM: Final = 1 << 20
+"""Bytes written into an open message from which on its large values go to the blob store before it is saved."""
 
 HELD_MAXIMUM: Final = 1 << 26
 """Bytes that a client may write into an open message, everything in it included, before it is saved; what it writes by
@@ -117,9 +121,12 @@ class OpenedObject(PropertyObject):
             else:
                 accepted[tag] = value
         if accepted:
-            self.root.hold(accepted.values())
+            root = self.root
+            root.hold(accepted.values())
             self.write(accepted)
             self.dirty = True
+            if root.held > UNLOADED_FROM:
+                root.held -= await put_large_values(self.logon.mailbox, self.content.properties)
         return problems
 
     @property
@@ -130,7 +137,8 @@ class OpenedObject(PropertyObject):
     def write(self, values: Mapping[int, Any]) -> None:
         """Put values that may be set into the working copy."""
         self._remove({tag >> 16 for tag in values})
-        self.content.properties.update(values)
+        last = {tag >> 16: tag for tag in values}  # a property has one type
+        self.content.properties.update((tag, value) for tag, value in values.items() if last[tag >> 16] == tag)
 
     async def delete_properties(self, columns: Collection[int]) -> list[tuple[int, ErrorCode]]:
         self.require_write()
@@ -164,7 +172,8 @@ class Message(OpenedObject):
         self.row = row
         self.content = content
         self.access = access
-        self._held = 0
+        self.held = 0
+        """Bytes that a client has written into memory, about."""
         self._tampered = False
         self._fresh_bodies: set[int] = set()  # ids of the body properties written since it was opened or saved
         self._last_number = max((_number(item) for item in content.attachments), default=-1)
@@ -268,10 +277,10 @@ class Message(OpenedObject):
 
     def hold(self, values: Iterable[Any]) -> None:
         """Count what a client writes into memory. `RopError` MessageTooBig."""
-        held = self._held + sum(map(held_size, values))
+        held = self.held + sum(map(held_size, values))
         if held > HELD_MAXIMUM:
             raise RopError(ErrorCode.MessageTooBig)
-        self._held = held
+        self.held = held
 
     def apply_read_flags(self, flags: int) -> None:
         """Show what `ReadFlags` have made of the message."""
@@ -328,7 +337,7 @@ class Message(OpenedObject):
             value = parse_value(PropertyType.STRING, head)
         return before_nul(value)
 
-    async def save(self, *, force: bool = False, replicate: bool = True) -> None:
+    async def save(self, *, force: bool = False) -> None:
         """Commit the changes; with ``force`` over those of others. The object stays open as it was (3.2.5.3).
 
         `RopError` ObjectChanged, ObjectDeleted, TooBig (an extended rule). Nothing is committed of an object that is
@@ -344,7 +353,7 @@ class Message(OpenedObject):
         user = self.logon.session.user
         author = Author(user.display_name, address_book_entry_id(user.legacy_dn))
         try:
-            self.row = await self._commit(author, force=force, replicate=replicate)
+            self.row = await self._commit(author, force=force)
         except MessageChangedError as error:
             raise RopError(ErrorCode.ObjectChanged) from error
         except RuleTooLargeError as error:
@@ -353,15 +362,17 @@ class Message(OpenedObject):
             raise RopError(ErrorCode.ObjectDeleted) from error
         self.content = decode_message(self.row)  # large values need not stay in memory
         self.dirty = False
-        self._held = 0
+        self.held = 0
         self._fresh_bodies.clear()
 
-    async def _commit(self, author: Author, *, force: bool, replicate: bool) -> MessageRow:
-        status, content = self.row.message_status, self.content
-        if status & MESSAGE_STATUS_IN_CONFLICT:  # saving it resolves the conflict
-            status, content = status & ~MESSAGE_STATUS_IN_CONFLICT, without_versions(content)
-        draft = Draft(self.row, content, author, message_status=status if status != self.row.message_status else None)
-        return await save_message(self.logon.mailbox, draft, force=force, replicate=replicate)
+    async def _commit(self, author: Author, *, force: bool) -> MessageRow:
+        draft = Draft(self.row, self.content, author)
+        if self.row.message_status & MESSAGE_STATUS_IN_CONFLICT:  # saving it resolves the conflict
+            draft.message_status = self.row.message_status & ~MESSAGE_STATUS_IN_CONFLICT
+            mine = History.of(self.logon.mailbox.replica_guid, self.row)
+            draft.predecessors = together(mine, versions_of(self.content)).predecessors.build()
+            draft.content = without_versions(self.content)
+        return await save_message(self.logon.mailbox, draft, force=force)
 
     async def _require_unchanged(self, *, force: bool) -> None:
         present = await self.logon.mailbox.message(self.message_id)
@@ -412,7 +423,7 @@ class EmbeddedMessage(Message):
         read = MESSAGE_FLAG_READ | MESSAGE_FLAG_EVER_READ if flags & MESSAGE_FLAG_READ else 0
         self.content.properties[tags.PidTagMessageFlags] = flags & CLIENT_FLAGS | read
 
-    async def save(self, *, force: bool = False, replicate: bool = True) -> None:
+    async def save(self, *, force: bool = False) -> None:
         """Put what was written into the attachment; it is on disk when that and its message are saved (3.2.5.16)."""
         if self._tampered:
             raise RopError(ErrorCode.GeneralFailure)

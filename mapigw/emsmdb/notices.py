@@ -6,10 +6,13 @@ what a subscription has in it beyond that is given up for one notice that says s
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Hashable
 from typing import Final, Protocol
 
 from mapigw.emsmdb.waiting import Stimulus, Waiting
+
+logger = logging.getLogger("mapigw.emsmdb")
 
 MAXIMUM: Final = 256
 """Notices of a session; a few more where many subscriptions have one each."""
@@ -84,7 +87,11 @@ class Notices:
             if self._built or not self._queue:
                 break
             notice = self._queue.pop(next(iter(self._queue)))
-            self._built += await notice.responses()
+            try:
+                self._built += await notice.responses()
+            except Exception:
+                # The answer that it would have come with is good without it.
+                logger.exception("a notification cannot be made")
         self._note_empty()
         return taken
 

@@ -46,11 +46,12 @@ class Interest:
             return False
         if self.want_whole_store:
             return True
-        if self.message_id:
-            return bool(event.message_id) and self.message_id in (event.message_id, event.old_message_id)
         if event.search_folder_id:
-            return self.folder_id == event.search_folder_id
-        return self.folder_id in (event.folder_id, event.parent_id, event.old_folder_id, event.old_parent_id)
+            return self.folder_id == event.search_folder_id and self.message_id in (0, event.message_id)
+        if self.message_id:
+            return self.message_id in (event.message_id, event.old_message_id)
+        places = (event.folder_id, event.parent_id, event.old_folder_id, event.old_parent_id)
+        return bool(self.folder_id) and self.folder_id in places
 
 
 class Subscription(ServerObject):

@@ -165,7 +165,7 @@ async def set_properties_no_replicate(call: Call, request: Any) -> dict[str, Any
 async def _set(target: PropertyObject, wanted: Sequence[TaggedValue], *, replicate: bool) -> dict[str, Any]:
     named = any(tag >> 16 >= NAMED_PROPERTY_MINIMUM for tag, _ in wanted)
     known = await target.logon.mailbox.property_names() if named else {}
-    asked: dict[int, tuple[int, int]] = {}
+    asked: dict[int, list[tuple[int, int]]] = {}  # a property may come as Unicode and as String8
     values: dict[int, Any] = {}
     problems = []
     for index, (tag, value) in enumerate(wanted):
@@ -175,7 +175,8 @@ async def _set(target: PropertyObject, wanted: Sequence[TaggedValue], *, replica
         elif tag & 0xFFFF == PropertyType.OBJECT or not is_storable(stored_tag):
             problems.append(PropertyProblem(index, tag, ErrorCode.InvalidParameter))
         else:
-            asked[stored_tag] = index, tag
+            asked.setdefault(stored_tag, []).append((index, tag))
+            values.pop(stored_tag, None)  # what comes last stays
             values[stored_tag] = stored_value
     if values:
         if isinstance(target, Folder):
@@ -184,7 +185,7 @@ async def _set(target: PropertyObject, wanted: Sequence[TaggedValue], *, replica
             refused = await target.set_properties(values)
         if isinstance(target, Message):
             await target.refuse({tag: values[tag] for tag, _code in refused})
-        problems += [PropertyProblem(*asked[tag], code) for tag, code in refused]
+        problems += [PropertyProblem(*place, code) for tag, code in refused for place in asked[tag]]
     return {"property_problems": sorted(problems, key=lambda problem: problem.index)}
 
 

@@ -202,12 +202,10 @@ class Stream(ServerObject):
         text = kind == PropertyType.STRING
         if self.is_small:
             data = await self.contents.read(0, self.size)
-            if not text:
-                return data
-            value = code_pages.decode(data, self.target.code_page) if self._narrow else _text(data)
-            return value.partition("\0")[0]  # where it would end in a row
+            return self._decoded(data) if text else data
         if isinstance(self.target, Folder):
-            return await self.contents.read(0, self.size)
+            data = await self.contents.read(0, self.size)
+            return self._decoded(data) if text else data
         spool = await self.contents.spooled()
         if self._narrow:
             spool = await asyncio.to_thread(spool.converted, widening(self.target.code_page))
@@ -216,6 +214,10 @@ class Stream(ServerObject):
             self.contents.kept(blob)
             self.contents.size = blob.size - 2 if text else blob.size
         return blob
+
+    def _decoded(self, data: bytes) -> str:
+        value = code_pages.decode(data, self.target.code_page) if self._narrow else _text(data)
+        return value.partition("\0")[0]  # where it would end in a row
 
     async def close(self) -> None:
         """A release commits, like RopCommitStream before it."""
@@ -246,13 +248,22 @@ def _text(data: bytes) -> str:
 def _kept(spool: Spool, kind: int) -> BlobValue:
     """The spool as a blob; text gets its NUL, and only one."""
     if kind == PropertyType.STRING:
-        size = spool.size & ~1
-        while size and spool.read(size - 2, 2) == _NUL:
-            size -= 2
-        spool.resize(size)
-        spool.write(size, _NUL)
+        spool.resize(_text_size(spool))
+        spool.write(spool.size, _NUL)
     size = spool.size
     return BlobValue(spool.keep(), size, kind)
+
+
+def _text_size(spool: Spool) -> int:
+    """Bytes of the text without the NULs at its end."""
+    end = spool.size & ~1
+    while end:
+        start = max(0, end - COPY_CHUNK)
+        length = len(spool.read(start, end - start).rstrip(b"\0"))
+        if length:
+            return start + length + length % 2
+        end = start
+    return 0
 
 
 def widening(code_page: int) -> Convert:

@@ -294,7 +294,12 @@ class HierarchyDownload(SyncDownload):
         out = bytearray()
         if changes.changed:
             lists = await permission_lists(mailbox, (row.folder_id for row in changes.changed))
-            reader = FolderReader(mailbox, changes.folders, rights=lambda key: lists.rights(accessor, key))
+            reader = FolderReader(
+                mailbox,
+                changes.folders,
+                rights=lambda key: lists.rights(accessor, key),
+                parents=changes.parents,
+            )
             source_keys = {row.folder_id: row.source_key for row in changes.folders}
             for folder in changes.changed:
                 self._folder_change(out, reader.properties(folder), source_keys[folder.parent_id])

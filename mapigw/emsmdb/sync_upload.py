@@ -57,7 +57,7 @@ from mapigw.wire.errors import WireError
 from mapigw.wire.fasttransfer import MetaTagCnsetRead, MetaTagCnsetSeen, MetaTagCnsetSeenFAI
 from mapigw.wire.primitives import ObjectId
 from mapigw.wire.properties import MULTIPLE, PropertyType
-from mapigw.wire.xid import Precedence, Xid
+from mapigw.wire.xid import Precedence, PredecessorChangeList, Xid
 
 log = logging.getLogger("mapigw.sync")
 
@@ -143,10 +143,10 @@ class ImportedMessage(Message):
         if self._history is None:
             await super().refuse(values)
 
-    async def _commit(self, author: Author, *, force: bool, replicate: bool) -> MessageRow:
+    async def _commit(self, author: Author, *, force: bool) -> MessageRow:
         history = self._history
         if history is None:
-            return await super()._commit(author, force=force, replicate=replicate)
+            return await super()._commit(author, force=force)
         draft = Draft(self.row, self.content, author)
         try:
             saved = await save_imported(
@@ -187,16 +187,22 @@ def _values(values: Mapping[int, Any], *columns: int) -> list[Any]:
 
 
 def _history(change_key: bytes, predecessors: bytes, modified: int) -> History:
-    if len(predecessors) > PREDECESSORS_MAXIMUM:
+    key = _xid(change_key)
+    return History(key, _predecessors(predecessors).with_change(key), modified)
+
+
+def _predecessors(data: bytes) -> PredecessorChangeList:
+    if len(data) > PREDECESSORS_MAXIMUM:
         raise RopError(ErrorCode.InvalidParameter)
     try:
-        return History.imported(change_key, predecessors, modified)
+        return PredecessorChangeList.parse(data)
     except WireError as error:
-        log.warning("a malformed change history was imported: %s", error)
+        log.warning("a malformed predecessor change list was imported: %s", error)
         raise RopError(ErrorCode.InvalidParameter) from error
 
 
-def _source_key(data: bytes) -> Xid:
+def _xid(data: bytes) -> Xid:
+    """A source key or a change key."""
     try:
         return Xid.parse(data)
     except WireError as error:
@@ -222,7 +228,7 @@ async def synchronization_import_message_change(call: Call, request: Any) -> dic
     if collector.is_search:
         raise RopError(ErrorCode.NotSupported)
     try:
-        target = await find_target(logon.mailbox, folder_id, _source_key(source_key))
+        target = await find_target(logon.mailbox, folder_id, _xid(source_key))
     except MailboxError as error:
         raise _rop_error(error) from error
     row = target.row
@@ -268,8 +274,8 @@ async def synchronization_import_hierarchy_change(call: Call, request: Any) -> d
         raise RopError(ErrorCode.InvalidParameter)
     properties = dict(stored_form(tag, value, code_page) for tag, value in request.property_values)
     imported = ImportedFolder(
-        _source_key(parent_key) if parent_key else collector.folder.folder_id,
-        _source_key(source_key),
+        _xid(parent_key) if parent_key else collector.folder.folder_id,
+        _xid(source_key),
         name,
         _history(change_key, predecessors, modified),
         {tag: value for tag, value in properties.items() if tag not in hierarchy},
@@ -289,15 +295,17 @@ async def synchronization_import_message_move(call: Call, request: Any) -> dict[
     """2.2.3.2.4.4: a message comes into the collector's folder under the id that the client gave it."""
     collector = _collector(call, contents=True)
     await collector.folder.require(Rights.Create)
+    predecessors = _predecessors(request.predecessor_change_list)
     try:
         moved = await import_move(
             collector.logon.mailbox,
             collector.logon.accessor,
-            _source_key(request.source_folder_id),
-            _source_key(request.source_message_id),
+            _xid(request.source_folder_id),
+            _xid(request.source_message_id),
             collector.folder.folder_id,
-            _source_key(request.destination_message_id),
-            _history(request.change_number, request.predecessor_change_list, 0),
+            _xid(request.destination_message_id),
+            _xid(request.change_number),
+            predecessors,
         )
     except MailboxError as error:
         raise _rop_error(error) from error
@@ -320,7 +328,7 @@ async def synchronization_import_deletes(call: Call, request: Any) -> dict[str, 
     ((tag, keys),) = request.property_values
     if tag & 0xFFFF != _MULTIPLE_BINARY:
         raise RopError(ErrorCode.InvalidParameter)
-    source_keys = [_source_key(key) for key in keys]
+    source_keys = [_xid(key) for key in keys]
     delete = _delete_folders if flags & HIERARCHY else _delete_messages
     try:
         await delete(collector, source_keys, hard=bool(flags & HARD_DELETE))
@@ -370,7 +378,7 @@ async def synchronization_import_read_state_changes(call: Call, request: Any) ->
     mailbox, folder_id = collector.logon.mailbox, collector.folder.folder_id
     await collector.folder.require(Rights.ReadAny)
     states: Mapping[bytes, bool] = dict(request.message_read_states)
-    ids = await message_ids(mailbox, [_source_key(key) for key in states])
+    ids = await message_ids(mailbox, [_xid(key) for key in states])
     wanted = dict(zip(ids, states.values(), strict=True))
     present = await present_messages(mailbox, folder_id, ids)
     normal = [state.message_id for state in present if not state.is_associated]

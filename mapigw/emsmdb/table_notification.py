@@ -53,6 +53,10 @@ class RowKey:
     folder_id: int
     message_id: int = 0
 
+    @property
+    def row_id(self) -> int:
+        return self.message_id or self.folder_id
+
 
 @dataclass(frozen=True, slots=True)
 class RowChange:
@@ -96,6 +100,8 @@ class TableWatch:
         self._is_viewed = False
         self._changed: dict[int, None] | None = {}
         """The rows to tell of; None: too many, or all."""
+        self._unsaid: dict[int, None] = {}
+        """Rows that the session has changed itself and is not told of."""
 
     @property
     def source(self) -> TableWatch:
@@ -123,8 +129,11 @@ class TableWatch:
         ids = dict.fromkeys(row_id for some in found if some is not None for row_id in some)
         if not ids and None not in found:
             return
-        if not self._is_viewed or (self._suppresses_own and changes.origin is self._table.logon.session):
+        is_own = self._suppresses_own and changes.origin is self._table.logon.session
+        if is_own or not self._is_viewed:
             self.is_stale = True
+            if is_own and len(self._unsaid) < ROWS_MAXIMUM:
+                self._unsaid |= ids
             return
         if self._changed is not None:
             self._changed |= ids
@@ -134,13 +143,16 @@ class TableWatch:
 
     async def responses(self) -> list[bytes]:
         changed, self._changed = self._changed, {}
+        unsaid, self._unsaid = self._unsaid, {}
         found = None
+        self.is_stale = True
         if changed is not None and self._table.columns:
             found = await self._table.update(list(changed))
         if found is None or any(len(item.row or b"") > ROW_SIZE_MAXIMUM for item in found):
-            self.is_stale = True
             return [self._built({"notification_flags": TABLE_MODIFIED, "table_event_type": TABLE_CHANGED})]
-        return [self._built(_row_data(item)) for item in found]
+        self.is_stale = False
+        told = [item for item in found if item.key.row_id not in unsaid or item.key.row_id in (changed or ())]
+        return [self._built(_row_data(item)) for item in told]
 
     def _built(self, data: Mapping[str, Any]) -> bytes:
         return notify(self._table.handle, self._table.logon.logon_id, dict(data))

@@ -1,6 +1,6 @@
 """Versions of one object that neither includes the other, and what becomes of them (MS-OXCFXICS 3.1.5.6)."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
@@ -64,6 +64,13 @@ class History:
 def merged(winner: History, loser: History) -> History:
     """The successor of both: the winner's change, with everything that either has seen (3.1.5.6.2)."""
     return History(winner.change_key, winner.predecessors.merge(loser.predecessors), winner.modified)
+
+
+def together(mine: History, versions: Iterable[tuple[History, DecodedMessage]]) -> History:
+    """The history of a conflict resolve message: it has seen what its versions have, wherever it was copied since."""
+    for version, _content in versions:
+        mine = merged(mine, version)
+    return mine
 
 
 def conflict_message(winner: DecodedMessage, versions: list[tuple[History, DecodedMessage]]) -> DecodedMessage:

@@ -161,12 +161,33 @@ def sent_body(properties: Mapping[Any, Any]) -> int | None:
     )
 
 
+def large_values(properties: Mapping[int, Any]) -> dict[int, bytes]:
+    """The values that a saved message has out of line, by tag, as they are in the wire form."""
+    sent = sent_body(properties)
+    return {
+        tag: build_value(tag & 0xFFFF, value)
+        for tag, value in properties.items()
+        if tag != sent and _is_large(tag & 0xFFFF, value, INLINE_LIMIT)
+    }
+
+
+def _is_large(kind: int, value: Any, limit: int) -> bool:
+    if kind not in _VARIABLE or isinstance(value, BlobValue):
+        return False
+    return len(value) * (2 if kind == PropertyType.STRING else 1) > limit
+
+
 def encode_properties(properties: Mapping[int, Any], names: Mapping[int, PropertyName]) -> tuple[bytes, bytes]:
     """A property list and its index with every value inline, as folders and the store itself keep theirs.
 
-    Named properties are keyed by the mailbox's tags; ``names`` gives the names of their ids.
+    Named properties are keyed by the mailbox's tags; ``names`` gives the names of their ids. Raises ValueError for a
+    `BlobValue`, whose use nothing would count.
     """
-    return _Encoder({}, names, inline_limit=0xFFFFFFFF).indexed(properties)
+    encoder = _Encoder({}, names, inline_limit=0xFFFFFFFF)
+    encoded = encoder.indexed(properties)
+    if encoder.uses:
+        raise ValueError("a value that is out of line")
+    return encoded
 
 
 class _Encoder:
@@ -218,7 +239,7 @@ class _Encoder:
             push_property_header(out, tag, value.size, name)
             out += value.digest
             return tag, value.size
-        if kind in _VARIABLE and len(value) * (2 if kind == PropertyType.STRING else 1) > limit:
+        if _is_large(kind, value, limit):
             raw = build_value(kind, value)
             digest = digest_of(raw)
             self.blobs[digest] = raw

@@ -179,8 +179,8 @@ class Hub:
         """The mailboxes whose changes by other processes are to be published."""
         return [key for key, heard in self._heard.items() if heard.position is not None]
 
-    def advance(self, mailbox_id: int, position: Counters) -> Gaps | None:
-        """Take note of how far a mailbox has come; returns what has happened since that nobody has claimed."""
+    def gaps(self, mailbox_id: int, position: Counters) -> Gaps | None:
+        """What has happened up to a position, that a mailbox has reached, and nobody has claimed."""
         heard = self._heard.get(mailbox_id)
         if heard is None or heard.position is None or heard.position.last >= position.last:
             return None
@@ -191,10 +191,14 @@ class Hub:
             reached = max(reached, up_to)
         if reached < position.last:
             ranges.append((reached, position.last))
-        gaps = Gaps(tuple(ranges), heard.position.next_message_id)
-        heard.claimed = [item for item in heard.claimed if item[1] > position.last]
-        heard.position = position
-        return gaps if ranges else None
+        return Gaps(tuple(ranges), heard.position.next_message_id) if ranges else None
+
+    def advance(self, mailbox_id: int, position: Counters) -> None:
+        """All changes up to a position are public, or about to be."""
+        heard = self._heard.get(mailbox_id)
+        if heard is not None and heard.position is not None and heard.position.last < position.last:
+            heard.claimed = [item for item in heard.claimed if item[1] > position.last]
+            heard.position = position
 
 
 class Collector:
@@ -225,8 +229,9 @@ class Collector:
             message_id = event.old_message_id if event.kind is Kind.OBJECT_MOVED else event.message_id
             self._homes.setdefault((mailbox_id, message_id), home)
         elif event.kind is not Kind.SEARCH_COMPLETE:
-            for parent_id in {event.parent_id, event.old_parent_id} - {0}:
-                self.touch(mailbox_id, parent_id, Counts.NONE)
+            self.touch(mailbox_id, event.parent_id, Counts.NONE)
+            if event.kind is Kind.OBJECT_MOVED:
+                self.touch(mailbox_id, event.old_parent_id, Counts.NONE)
             if event.is_emptied:
                 self.touch(mailbox_id, event.folder_id, Counts.TOTAL | Counts.UNREAD)
 
@@ -301,6 +306,11 @@ def collecting() -> bool:
 
 def note(mailbox: Mailbox, *found: Event) -> None:
     """Say what the transaction does. Of the folders whose messages or subfolders change nothing else need be said."""
+    note_all(mailbox, found)
+
+
+def note_all(mailbox: Mailbox, found: Iterable[Event]) -> None:
+    """`note`, of events that are not even made where nobody listens."""
     collector = _collector.get()
     if collector is not None:
         collector.note(mailbox.mailbox_id, found)

@@ -59,7 +59,8 @@ class FolderReader:
 
     ``rows`` are all folders of the mailbox; or those that are read, those above them and, where the root folder or the
     Inbox is among them, the well-known ones. ``surroundings``, by folder, are what else the properties are made of that
-    no synchronization sends. ``rights`` are the reader's on a folder.
+    no synchronization sends. ``rights`` are the reader's on a folder. ``parents`` are those with subfolders, where
+    ``rows`` do not tell.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class FolderReader:
         rows: Collection[Folder],
         surroundings: Mapping[int, Surroundings] = MappingProxyType({}),
         rights: Callable[[int], Rights] = _everything,
+        parents: Collection[int] | None = None,
     ) -> None:
         self._mailbox = mailbox
         self.rows = rows
@@ -75,7 +77,7 @@ class FolderReader:
         self._rights = rights
         self._special_ids = {row.special: row.folder_id for row in rows if row.special}
         self._by_id = {row.folder_id: row for row in rows}
-        self._subfolders = Counter(row.parent_id for row in rows)
+        self._subfolders = Counter((row.parent_id for row in rows) if parents is None else parents)
 
     def special_id(self, key: str) -> int:
         return self._special_ids[key]

@@ -43,9 +43,11 @@ async def publish_foreign_changes(database: Database, hub: Hub) -> None:
     async with database.snapshot() as connection:
         counters = await events.select_counters(connection, hub.heard())
         for mailbox_id, position in counters.items():
-            gaps = hub.advance(mailbox_id, position)
+            gaps = hub.gaps(mailbox_id, position)
             if gaps is not None:
                 found += await _changes(connection, mailbox_id, gaps)
+    for mailbox_id, position in counters.items():
+        hub.advance(mailbox_id, position)
     for changes in found:
         hub.publish(changes)
 

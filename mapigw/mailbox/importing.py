@@ -10,6 +10,7 @@ from mapigw.mailbox.conflicts import (
     History,
     conflict_message,
     merged,
+    together,
     versions_of,
 )
 from mapigw.mailbox.content import INLINE_LIMIT, DecodedMessage, decode_message, decode_properties
@@ -26,7 +27,7 @@ from mapigw.store.database import Connection
 from mapigw.store.messages import MessageRow, ReadState
 from mapigw.wire import tags
 from mapigw.wire.globset import CounterSet
-from mapigw.wire.xid import Precedence, Xid
+from mapigw.wire.xid import Precedence, PredecessorChangeList, Xid
 
 _ATTEMPTS: Final = 8
 """How often a save begins anew because somebody else was faster."""
@@ -112,7 +113,7 @@ async def known_id(connection: Connection, mailbox: Mailbox, source_key: Xid) ->
     return await importing.select_object(connection, mailbox.mailbox_id, source_key.build()) or 0
 
 
-async def new_id(connection: Connection, mailbox: Mailbox, source_key: Xid) -> int:
+async def register(connection: Connection, mailbox: Mailbox, source_key: Xid) -> int:
     """The id that a source key of another replica stands for from now on."""
     object_id = await known_id(connection, mailbox, source_key)
     if not object_id:
@@ -123,7 +124,7 @@ async def new_id(connection: Connection, mailbox: Mailbox, source_key: Xid) -> i
 
 async def _new_id(mailbox: Mailbox, source_key: Xid) -> int:
     async with changing(mailbox) as connection:
-        return await new_id(connection, mailbox, source_key)
+        return await register(connection, mailbox, source_key)
 
 
 class Saved(NamedTuple):
@@ -160,13 +161,13 @@ async def save_imported(
 async def _replace(mailbox: Mailbox, draft: Draft, history: History, *, fail_on_conflict: bool) -> Saved:
     """Save over ``draft.row``, the present version. Raises `MessageChangedError` when that has changed since."""
     present = draft.row
-    mine = History.of(mailbox.replica_guid, present)
+    mine, present_versions = _present(mailbox, present)
     status = present.message_status & ~MESSAGE_STATUS_IN_CONFLICT
     precedence = judge(mailbox, history, present)
     if precedence is Precedence.OLDER_OR_EQUAL:
         raise SupersededError("the present version includes the change")
-    stored = decode_message(present)
-    kept = {tag: stored.properties[tag] for tag in _KEPT if tag in stored.properties}
+    stored = decode_properties(present.properties, present.properties_index)
+    kept = {tag: stored[tag] for tag in _KEPT if tag in stored}
     content = DecodedMessage(draft.content.properties | kept, draft.content.recipients, draft.content.attachments)
     if precedence is Precedence.NEWER:
         result = merged(history, mine)
@@ -176,9 +177,7 @@ async def _replace(mailbox: Mailbox, draft: Draft, history: History, *, fail_on_
         raise ConflictError("neither version includes the other")
     # What the client made of a version takes its place among those in conflict.
     versions = [
-        (item, version)
-        for item, version in _present_versions(mine, present)
-        if not history.predecessors.includes(item.predecessors)
+        (item, version) for item, version in present_versions if not history.predecessors.includes(item.predecessors)
     ]
     versions.append((history, content))
     winner, content = versions[0]
@@ -198,20 +197,24 @@ def judge(mailbox: Mailbox, history: History, present: MessageRow) -> Precedence
 
     A client that has downloaded the versions in conflict knows their histories, and not that of all together.
     """
-    mine = History.of(mailbox.replica_guid, present)
+    mine, versions = _present(mailbox, present)
     precedence = history.precedence_over(mine)
     if precedence is Precedence.CONFLICT and all(
-        history.predecessors.includes(item.predecessors) for item, _version in _present_versions(mine, present)
+        history.predecessors.includes(item.predecessors) for item, _version in versions
     ):
         return Precedence.NEWER
     return precedence
 
 
-def _present_versions(mine: History, present: MessageRow) -> list[tuple[History, DecodedMessage]]:
-    """The versions of a conflict resolve message, else the message itself."""
+def _present(mailbox: Mailbox, present: MessageRow) -> tuple[History, list[tuple[History, DecodedMessage]]]:
+    """What is known of a message, and the versions of a conflict resolve message, or the message itself."""
+    mine = History.of(mailbox.replica_guid, present)
     content = decode_message(present)
-    found = versions_of(content) if present.message_status & MESSAGE_STATUS_IN_CONFLICT else []
-    return found or [(mine, content)]
+    if present.message_status & MESSAGE_STATUS_IN_CONFLICT:
+        versions = versions_of(content)
+        if versions:
+            return together(mine, versions), versions
+    return mine, [(mine, content)]
 
 
 async def _keeps_all(mailbox: Mailbox, present: MessageRow, versions: Sequence[tuple[History, DecodedMessage]]) -> bool:
@@ -242,10 +245,12 @@ async def import_move(
     source_key: Xid,
     folder_id: int,
     new_key: Xid,
-    history: History,
+    change_key: Xid,
+    predecessors: PredecessorChangeList,
 ) -> Moved:
     """Move a message to the id that a client gave it (2.2.3.2.4.4). A repeated import finds it done.
 
+    ``change_key`` and ``predecessors`` are those of the version that the client has: Outlook's moves change neither.
     Raises `ImportedObjectGoneError`, `ForeignIdError`, `NotPermittedError`, `NotFoundError`, `SearchFolderError`.
     """
     mailbox_id = mailbox.mailbox_id
@@ -260,14 +265,13 @@ async def import_move(
             if there is None and object_id:
                 await require_usable(connection, mailbox, folder_id, object_id, new_key)
         if there is not None and there.folder_id == folder_id:
-            return _moved(mailbox, there, history)
+            return _moved(mailbox, there, change_key, predecessors)
         if present is None or present.folder_id != source_folder_id or there is not None:
             raise ImportedObjectGoneError("the message is not in the source folder")
         if present.change_number == refused:
             raise NotPermittedError("the message must not be moved")
-        identity = _identity(
-            mailbox, present, object_id or await _new_id(mailbox, new_key), kept_key(mailbox, new_key), history
-        )
+        new_id = object_id or await _new_id(mailbox, new_key)
+        identity = _identity(mailbox, present, new_id, kept_key(mailbox, new_key), change_key, predecessors)
         await move_messages(
             mailbox,
             accessor,
@@ -282,28 +286,26 @@ async def import_move(
 
 
 def _identity(
-    mailbox: Mailbox, present: MessageRow, object_id: int, source_key: bytes | None, history: History
+    mailbox: Mailbox,
+    present: MessageRow,
+    object_id: int,
+    source_key: bytes | None,
+    change_key: Xid,
+    predecessors: PredecessorChangeList,
 ) -> Identity:
-    """What the moved message is, whose content is the server's: the client's version where that is the same."""
-    mine = History.of(mailbox.replica_guid, present)
-    client_is_newer = any(
-        xid != history.change_key and not mine.predecessors.includes_change(xid) for xid in history.predecessors
-    )
-    if client_is_newer:
-        kept = mine
-    elif history.predecessors.includes(mine.predecessors):
-        kept = history
-    else:
-        kept = merged(mine, history)
+    """What the moved message is, whose content is the server's: the client's version only where that is the same."""
+    kept, _versions = _present(mailbox, present)
+    if kept.predecessors == predecessors:
+        kept = History(change_key, predecessors.with_change(change_key), kept.modified)
     version = kept.version(source_key)
     return Identity(
         object_id, version.source_key, version.change_key, version.predecessor_change_list, present.change_number
     )
 
 
-def _moved(mailbox: Mailbox, row: MessageRow, history: History) -> Moved:
-    here = History.of(mailbox.replica_guid, row).predecessors
-    return Moved(row, applied=here.includes(history.predecessors), seen=history.predecessors.includes(here))
+def _moved(mailbox: Mailbox, row: MessageRow, change_key: Xid, predecessors: PredecessorChangeList) -> Moved:
+    here = _present(mailbox, row)[0].predecessors
+    return Moved(row, applied=here.includes(predecessors), seen=predecessors.with_change(change_key).includes(here))
 
 
 async def message_ids(mailbox: Mailbox, source_keys: Sequence[Xid]) -> list[int]:
@@ -332,7 +334,7 @@ async def note_never_existing(mailbox: Mailbox, folder_id: int, source_keys: Seq
     if not unused and not foreign:
         return
     async with changing(mailbox) as connection:
-        unused |= {await new_id(connection, mailbox, key) for key in foreign}
+        unused |= {await register(connection, mailbox, key) for key in foreign}
         unused = await _never_used(connection, mailbox, unused)
         if unused:
             change_number = await mailboxes.allocate(connection, mailbox_id)

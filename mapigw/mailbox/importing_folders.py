@@ -19,7 +19,7 @@ from mapigw.mailbox.importing import (
     SupersededError,
     kept_key,
     known_id,
-    new_id,
+    register,
     require_usable,
 )
 from mapigw.mailbox.mailboxes import Mailbox, MailboxError, folder_change, sibling
@@ -79,7 +79,7 @@ async def import_folder(
         if folder_id:
             await require_usable(connection, mailbox, work.parent_id, folder_id, imported.source_key)
         else:
-            folder_id = await new_id(connection, mailbox, imported.source_key)
+            folder_id = await register(connection, mailbox, imported.source_key)
         if parent_id is None:
             raise ImportedObjectGoneError("the parent folder was deleted")
         return await work.make(folder_id, creator)

@@ -11,7 +11,7 @@ from uuid import UUID
 from mapigw.mailbox import content
 from mapigw.mailbox.clock import now
 from mapigw.mailbox.content import Content
-from mapigw.mailbox.events import Event, Hub, Kind, Listener, appended, changing, note, touch
+from mapigw.mailbox.events import Event, Hub, Kind, Listener, appended, changing, note, note_all, touch
 from mapigw.mailbox.foreign_changes import watch
 from mapigw.mailbox.messages import complete, row_of
 from mapigw.store import folders, mailboxes, messages
@@ -236,8 +236,7 @@ class Mailbox:
                 content_size=sum(row.size for row in normal),
                 associated_size=sum(row.size for row in rows if row.is_associated),
             )
-            for row in rows:
-                note(self, *appended(folder_id, row))
+            note_all(self, (event for row in rows for event in appended(folder_id, row)))
             await search.update(connection, self, [row.message_id for row in rows])
         return [row.message_id for row in rows]
 

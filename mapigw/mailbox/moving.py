@@ -17,7 +17,7 @@ from mapigw.mailbox import content
 from mapigw.mailbox.batches import Tally, batches, existing_folder, messages_of
 from mapigw.mailbox.clock import now
 from mapigw.mailbox.content import blob_uses
-from mapigw.mailbox.events import Event, Kind, changing, moved_folder, note
+from mapigw.mailbox.events import Event, Kind, changing, collecting, moved_folder, note
 from mapigw.mailbox.folder_properties import IDENTIFICATION_IDS
 from mapigw.mailbox.folders import create_folder
 from mapigw.mailbox.mailboxes import (
@@ -228,6 +228,8 @@ class _Batch:
 
     def _note(self, found: Sequence[Summary], copies: Sequence[Copy], *, deleted: bool) -> None:
         """What was recovered, or comes from another mailbox, is new here; what goes to another is deleted."""
+        if not collecting():
+            return
         kind = Kind.OBJECT_COPIED if self.keep else Kind.OBJECT_MOVED
         summaries = {summary.message_id: summary for summary in found}
         for copy in copies:

@@ -11,7 +11,7 @@ from typing import Final
 from mapigw.mailbox import search
 from mapigw.mailbox.batches import existing_folder, messages_of
 from mapigw.mailbox.clock import now
-from mapigw.mailbox.events import Counts, Event, Kind, changing, collecting, note, touch
+from mapigw.mailbox.events import Counts, Event, Kind, changing, collecting, note, note_all, touch
 from mapigw.mailbox.mailboxes import Mailbox
 from mapigw.mailbox.messages import MESSAGE_FLAG_EVER_READ, MESSAGE_FLAG_NOTIFY_READ, MESSAGE_FLAG_NOTIFY_UNREAD
 from mapigw.mailbox.permissions import Access, Accessor
@@ -101,9 +101,13 @@ async def set_read_flags(mailbox: Mailbox, folder_id: int, message_ids: Sequence
             commit_time=moment,
             unread=unread,
         )
-        for state in numbered:
-            event = Event(Kind.OBJECT_MODIFIED, folder_id, state.message_id, is_associated=state.is_associated)
-            note(mailbox, event)
+        note_all(
+            mailbox,
+            (
+                Event(Kind.OBJECT_MODIFIED, folder_id, state.message_id, is_associated=state.is_associated)
+                for state in numbered
+            ),
+        )
         touch(mailbox, folder_id, Counts.UNREAD if unread else Counts.NONE)
         changed_ids = [state.message_id for state in numbered]
         await search.update(connection, mailbox, changed_ids, text_changed=False)

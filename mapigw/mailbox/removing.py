@@ -11,7 +11,7 @@ from typing import Final
 from mapigw.mailbox.batches import batches, existing_folder, messages_of, tallies
 from mapigw.mailbox.clock import now
 from mapigw.mailbox.content import blob_uses
-from mapigw.mailbox.events import Event, Kind, changing, note
+from mapigw.mailbox.events import Event, Kind, changing, note_all
 from mapigw.mailbox.mailboxes import Mailbox, MailboxError, NotFoundError
 from mapigw.mailbox.permissions import Access, Accessor, Rights, effective_rights
 from mapigw.mailbox.progress import Progress
@@ -78,9 +78,14 @@ async def note_removal(
     """Counts, tombstones and searches after messages have left their folders; ``deleted``: they were not moved."""
     if not summaries:
         return
-    for summary in summaries if deleted else ():
-        place = summary.folder_id
-        note(mailbox, Event(Kind.OBJECT_DELETED, place, summary.message_id, is_associated=summary.is_associated))
+    if deleted:
+        note_all(
+            mailbox,
+            (
+                Event(Kind.OBJECT_DELETED, item.folder_id, item.message_id, is_associated=item.is_associated)
+                for item in summaries
+            ),
+        )
     moment = now()
     change_number = await mailboxes.allocate(connection, mailbox.mailbox_id)
     for folder_id, tally in tallies(summaries).items():
@@ -206,8 +211,7 @@ async def _note_folders(connection: Connection, mailbox: Mailbox, doomed: Sequen
     """Tombstones of folders that are gone, and what their parents tell of them."""
     if not doomed:
         return
-    for row in doomed:
-        note(mailbox, Event(Kind.OBJECT_DELETED, row.folder_id, parent_id=row.parent_id))
+    note_all(mailbox, (Event(Kind.OBJECT_DELETED, row.folder_id, parent_id=row.parent_id) for row in doomed))
     mailbox_id = mailbox.mailbox_id
     moment = now()
     change_number = await mailboxes.allocate(connection, mailbox_id)

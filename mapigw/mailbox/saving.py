@@ -17,6 +17,7 @@ from mapigw.mailbox.content import (
     DecodedMessage,
     blob_uses,
     encode_decoded,
+    large_values,
 )
 from mapigw.mailbox.events import Event, Kind, changing, note
 from mapigw.mailbox.mailboxes import Mailbox, MailboxError, NotFoundError, succeeding
@@ -29,6 +30,7 @@ from mapigw.mailbox.messages import (
 )
 from mapigw.mailbox.rules import exceeds_rule_limit
 from mapigw.store import folders, mailboxes, messages
+from mapigw.store.blobs import digest_of
 from mapigw.store.database import Connection
 from mapigw.store.messages import MessageRow
 from mapigw.wire import tags
@@ -88,6 +90,8 @@ class Draft:
     """Of a message that is imported; None: the save makes the version."""
     message_status: int | None = None
     """PidTagMessageStatus as it is to be; None: as it is."""
+    predecessors: bytes | None = None
+    """A predecessor change list that a version which the save makes succeeds, in place of the present one's."""
     is_copy: bool = False
     """A new message that was saved elsewhere: its message flags are those that it had there."""
 
@@ -134,12 +138,27 @@ def unsaved_row(
     )
 
 
-async def save_message(mailbox: Mailbox, draft: Draft, *, force: bool = False, replicate: bool = True) -> MessageRow:
+async def put_large_values(mailbox: Mailbox, properties: dict[int, Any]) -> int:
+    """Store the values that a save would put out of line, and set its `BlobValue` in the place of each.
+
+    Returns how many characters and bytes are not in memory any more.
+    """
+    large = large_values(properties)
+    if not large:
+        return 0
+    freed = sum(len(properties[tag]) for tag in large)
+    kept = await asyncio.to_thread(lambda: {tag: (digest_of(value), value) for tag, value in large.items()})
+    await asyncio.to_thread(mailbox.database.blobs.put, dict(kept.values()))
+    properties.update((tag, BlobValue(digest, len(value), tag & 0xFFFF)) for tag, (digest, value) in kept.items())
+    return freed
+
+
+async def save_message(mailbox: Mailbox, draft: Draft, *, force: bool = False) -> MessageRow:
     """Save a new or a changed message; when this returns it is on disk. Returns its row.
 
-    With ``force`` what others saved since it was opened is overwritten. Without ``replicate`` it keeps its change
-    number, so that no client is told. Raises `MessageChangedError`, `MessageGoneError`, `NotFoundError` (the folder),
-    `RuleTooLargeError`, `MissingBlobError` (a large value that was written too long ago).
+    With ``force`` what others saved since it was opened is overwritten. Raises `MessageChangedError`,
+    `MessageGoneError`, `NotFoundError` (the folder), `RuleTooLargeError`, `MissingBlobError` (a large value that was
+    written too long ago).
     """
     if draft.row.is_associated and exceeds_rule_limit(draft.content.properties):
         raise RuleTooLargeError("the condition of an extended rule is too large")
@@ -153,14 +172,10 @@ async def save_message(mailbox: Mailbox, draft: Draft, *, force: bool = False, r
     version = draft.version
     columns = promoted(await _texts(mailbox, stored.properties), version.modified if version else moment)
     async with changing(mailbox) as connection:
-        folder = await folders.select_folder(connection, mailbox.mailbox_id, draft.row.folder_id)
-        if folder is None:
+        if await folders.select_folder(connection, mailbox.mailbox_id, draft.row.folder_id) is None:
             raise NotFoundError("the folder does not exist")
         present = await _present(connection, mailbox, draft.row, force=force)
-        if replicate or present is None:
-            change_number = await mailboxes.allocate(connection, mailbox.mailbox_id)
-        else:
-            change_number = present.change_number
+        change_number = await mailboxes.allocate(connection, mailbox.mailbox_id)
         row = replace(
             present or draft.row,
             change_number=change_number,
@@ -174,21 +189,16 @@ async def save_message(mailbox: Mailbox, draft: Draft, *, force: bool = False, r
             children=content.children,
             children_index=content.children_index,
         )
-        if replicate and present is not None:
-            listed = succeeding(mailbox.replica_guid, present.predecessor_change_list, change_number)
+        if present is not None:
+            listed = draft.predecessors or present.predecessor_change_list
+            listed = succeeding(mailbox.replica_guid, listed, change_number)
             row = replace(row, change_key=None, predecessor_change_list=listed)
         if version is not None:
             row = replace(row, **asdict(version))
         if draft.message_status is not None:
             row = replace(row, message_status=draft.message_status)
         await _write(connection, mailbox, row, present, content)
-        await _count(
-            connection,
-            mailbox,
-            row,
-            present,
-            change_number if replicate else max(folder.content_change_number, change_number),
-        )
+        await _count(connection, mailbox, row, present)
         kind = Kind.OBJECT_CREATED if present is None else Kind.OBJECT_MODIFIED
         note(mailbox, Event(kind, row.folder_id, row.message_id, is_associated=row.is_associated))
         await search.update(connection, mailbox, [row.message_id])
@@ -249,7 +259,9 @@ def _saved_flags(draft: Draft, present: MessageRow | None, properties: Mapping[i
         return present.message_flags & ~MESSAGE_FLAG_UNMODIFIED
     if draft.is_copy:
         return draft.row.message_flags
-    flags = draft.row.message_flags | MESSAGE_FLAG_UNMODIFIED
+    flags = draft.row.message_flags
+    if draft.version is None:  # what was imported is as the client says
+        flags |= MESSAGE_FLAG_UNMODIFIED
     if properties.get(tags.PidTagReadReceiptRequested):
         flags |= MESSAGE_FLAG_NOTIFY_READ
     if properties.get(tags.PidTagNonReceiptNotificationRequested):
@@ -271,16 +283,14 @@ async def _write(
     await messages.uncount_blobs(connection, mailbox_id, blob_uses(present) + mime)
 
 
-async def _count(
-    connection: Connection, mailbox: Mailbox, row: MessageRow, present: MessageRow | None, change_number: int
-) -> None:
+async def _count(connection: Connection, mailbox: Mailbox, row: MessageRow, present: MessageRow | None) -> None:
     added = row.size - (present.size if present is not None else 0)
     count = int(present is None)
     await folders.count_contents(
         connection,
         mailbox.mailbox_id,
         row.folder_id,
-        change_number=change_number,
+        change_number=row.change_number,
         commit_time=row.local_commit_time,
         content=0 if row.is_associated else count,
         unread=0 if row.is_associated or row.is_read else count,

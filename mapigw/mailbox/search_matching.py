@@ -123,14 +123,18 @@ def _strings(mailbox: Mailbox, properties: Iterable[Mapping[int, Any]], limit: i
 
 
 def _body(mailbox: Mailbox, values: Mapping[int, Any]) -> str | None:
-    """The body as plain text, made of the form that there is."""
+    """The body as plain text, made of the form that there is; None also for one that is damaged, as clients write."""
     tag = source_of(values)
     if tag is None:
         return None
     value = values[tag]
     if isinstance(value, BlobValue):
         value = _read(mailbox, value)
-    return plain_text(value, tag, values.get(tags.PidTagInternetCodepage))
+    try:
+        return plain_text(value, tag, values.get(tags.PidTagInternetCodepage))
+    except WireError as error:
+        log.warning("a body in mailbox %s is left out of searches: %s", mailbox.guid, error)
+        return None
 
 
 def _read(mailbox: Mailbox, value: BlobValue, limit: int | None = None) -> Any:

@@ -50,7 +50,8 @@ async def change_store_properties(mailbox: Mailbox, values: Mapping[int, Any], r
     async with mailbox.database.write() as connection:
         stored = content.decode_properties(*await mailboxes.select_properties(connection, mailbox.mailbox_id))
         kept = {tag: value for tag, value in stored.items() if tag >> 16 not in ids}
-        encoded = content.encode_properties(kept | dict(values), names)
+        last = {tag >> 16: tag for tag in values}  # a property has one type
+        encoded = content.encode_properties(kept | {tag: values[tag] for tag in last.values()}, names)
         if len(encoded[0]) > MAXIMUM_SIZE:
             raise StoreFullError("the store's properties are too large")
         await mailboxes.update_properties(connection, mailbox.mailbox_id, *encoded)

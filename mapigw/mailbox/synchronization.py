@@ -7,7 +7,9 @@ cannot have given, as after a backup was restored, is answered by the difference
 """
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from mapigw.mailbox.contents import View, list_messages
 from mapigw.mailbox.mailboxes import Mailbox, NotFoundError
@@ -21,6 +23,9 @@ from mapigw.wire.globset import CounterSet
 from mapigw.wire.restrictions import Restriction
 
 log = logging.getLogger("mapigw.sync")
+
+FEW_FOLDERS: Final = 200
+"""Changed folders for which the others are not read."""
 
 
 @dataclass(slots=True)
@@ -61,9 +66,12 @@ class HierarchyChanges:
     """The differences of a hierarchy: parents come before their children."""
 
     last_change_number: int
-    changed: list[Folder]
-    deleted: CounterSet
-    folders: list[Folder]  # every folder of the mailbox, when any has changed
+    changed: list[Folder] = field(default_factory=list)
+    deleted: CounterSet = field(default_factory=CounterSet)
+    folders: list[Folder] = field(default_factory=list)
+    """What the properties of the changed ones are made of: every folder, or only some."""
+    parents: set[int] | None = None
+    """Those of the changed ones that have subfolders, where ``folders`` do not tell."""
     untold: list[int] = field(default_factory=list)
     """As in `ContentsChanges`."""
 
@@ -206,11 +214,69 @@ async def hierarchy_changes(
         possible = state.require_possible(mailbox, last)
         newest = await changes.hierarchy_change_number(connection, mailbox_id)
         # What others may see is changed by more than the folders themselves: by the groups that they are in.
-        if possible and accessor.is_owner and newest <= state.cnset_seen.prefix():
-            return HierarchyChanges(last, [], CounterSet(), [])
-        rows = await folders.select_folders(connection, mailbox_id)
+        if possible and accessor.is_owner:
+            if newest <= state.cnset_seen.prefix():
+                return HierarchyChanges(last)
+            result = await _few_changes(connection, mailbox_id, root_id, state, HierarchyChanges(last))
+        else:
+            result = None
+        if result is None:
+            rows = await folders.select_folders(connection, mailbox_id)
+    if result is None:
+        result = await _all_changes(mailbox, accessor, root_id, state, HierarchyChanges(last, folders=rows))
+    if result.deleted and not deletions:
+        result.deleted, result.untold = CounterSet(), [newest]
+    return result
+
+
+async def _few_changes(
+    connection: Connection, mailbox_id: int, root_id: int, state: SyncState, result: HierarchyChanges
+) -> HierarchyChanges | None:
+    """The differences by change number; None when that is not all: when a folder with others came into the scope."""
+    after = state.cnset_seen.prefix()
+    found = await folders.select_changed(connection, mailbox_id, after=after, limit=FEW_FOLDERS + 1)
+    if not after or len(found) > FEW_FOLDERS:
+        return None
+    known = {row.folder_id: row for row in found}
+    missing = {row.parent_id for row in found} - known.keys()
+    while missing:
+        above = await folders.select_some(connection, mailbox_id, missing)
+        known.update((row.folder_id, row) for row in above)
+        missing = {row.parent_id for row in above} - known.keys() - {0}
+    result.parents = await folders.select_having_subfolders(connection, mailbox_id, [row.folder_id for row in found])
+    depths = {row.folder_id: _depth(known, row, root_id) for row in found}
+    for row in found:
+        if (row.folder_id in state.idset_given) != (depths[row.folder_id] > 0) and (
+            row.folder_id in result.parents or not depths[row.folder_id]
+        ):
+            return None  # it left or came, and with it what is below and has not changed
+    result.changed = [row for row in found if depths[row.folder_id] and row.change_number not in state.cnset_seen]
+    result.changed.sort(key=lambda row: depths[row.folder_id])
+    gone = await changes.select_deleted_folders(connection, mailbox_id, after=after)
+    result.deleted = CounterSet.of(folder_id for folder_id in gone if folder_id in state.idset_given)
+    for row in await folders.select_special_rows(connection, mailbox_id):
+        known.setdefault(row.folder_id, row)
+    result.folders = list(known.values())
+    return result
+
+
+def _depth(known: Mapping[int, Folder], row: Folder, root_id: int) -> int:
+    """How far a folder is below the root; 0 when it is not."""
+    depth, parent_id = 1, row.parent_id
+    while parent_id != root_id:
+        above = known.get(parent_id)
+        if above is None:
+            return 0
+        depth, parent_id = depth + 1, above.parent_id
+    return depth
+
+
+async def _all_changes(
+    mailbox: Mailbox, accessor: Accessor, root_id: int, state: SyncState, result: HierarchyChanges
+) -> HierarchyChanges:
+    """The differences of all folders of the mailbox."""
     children: dict[int, list[Folder]] = {}
-    for row in rows:
+    for row in result.folders:
         children.setdefault(row.parent_id, []).append(row)
     scope: list[Folder] = []
     level = children.get(root_id, [])
@@ -220,14 +286,8 @@ async def hierarchy_changes(
     if not accessor.is_owner:
         lists = await permission_lists(mailbox, (row.folder_id for row in scope))
         scope = [row for row in scope if lists.rights(accessor, row.folder_id) & Rights.FolderVisible]
-    # Folders are few: the difference with what exists also finds those that were moved out of the scope.
-    deleted = state.idset_given.difference(CounterSet.of(row.folder_id for row in scope))
-    changed = [
-        row
-        for row in scope
-        if row.change_number not in state.cnset_seen
-        or (row.folder_id not in state.idset_given and not accessor.is_owner)
-    ]
-    if deletions:
-        return HierarchyChanges(last, changed, deleted, rows)
-    return HierarchyChanges(last, changed, CounterSet(), rows, [newest] if deleted else [])
+    # What came into the scope need not have changed.
+    given, seen = state.idset_given, state.cnset_seen
+    result.changed = [row for row in scope if row.change_number not in seen or row.folder_id not in given]
+    result.deleted = given.difference(CounterSet.of(row.folder_id for row in scope))
+    return result

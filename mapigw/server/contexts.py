@@ -218,6 +218,10 @@ class SessionContexts:
         if self._closing:
             await asyncio.wait(self._closing, timeout=grace)
 
+    def idle_seconds(self, context: SessionContext) -> float:
+        """How long no request has begun or ended."""
+        return self._clock() - context.last_used
+
     def sweep(self) -> None:
         """Destroy the contexts whose time is over."""
         for context in [context for context in self._contexts.values() if self._expired(context)]:

@@ -21,6 +21,7 @@ from mapigw.emsmdb.endpoint import EmsmdbEndpoint
 from mapigw.endpoint import SessionEndpoint
 from mapigw.mailbox.mailboxes import Mailboxes
 from mapigw.server.access_log import AccessLog
+from mapigw.server.admin import Admin
 from mapigw.server.app import Application, Endpoint, home
 from mapigw.server.autodiscover import AutodiscoverHandler
 from mapigw.server.capture import CaptureWriter
@@ -36,6 +37,7 @@ from mapigw.store.collect import collect_daily
 from mapigw.store.database import Database
 from nspi.endpoint import NspiEndpoint
 from oab.background import AddressListKeeper
+from oab.dialogs import dialog_template
 
 SHUTDOWN_SECONDS = 10.0  # what requests in flight have to finish
 BACKLOG = 1024
@@ -85,7 +87,7 @@ class Gateway:
             path: self._mapi(path, endpoint, capture)
             for path, endpoint in (
                 ("/mapi/emsmdb", EmsmdbEndpoint(directory, Mailboxes(database), observe=events.execute)),
-                ("/mapi/nspi", NspiEndpoint(directory, settings.public_url or self._private_url)),
+                ("/mapi/nspi", NspiEndpoint(directory, settings.public_url or self._private_url, dialog_template)),
             )
         }
         autodiscover = AutodiscoverHandler(settings.public_url, proxies)
@@ -106,6 +108,8 @@ class Gateway:
         stack.push_async_callback(runner.cleanup)
         await runner.setup()
         await self._listen(runner)
+        admin = Admin({path: transport.contexts for path, transport in mapi.items()})
+        await stack.enter_async_context(admin.listening(settings.data))
         for transport in mapi.values():
             stack.push_async_callback(transport.shutdown)  # first of all, while the answers can still be given
 

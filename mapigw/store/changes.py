@@ -104,6 +104,14 @@ async def select_deleted_messages(
     return [Deletion._make(row) for row in await connection.execute(statement)]
 
 
+async def select_deleted_folders(connection: AsyncConnection, mailbox_id: int, *, after: int) -> list[int]:
+    """The ids of folders with tombstones above ``after``."""
+    statement = select(tombstone.c.object_id).where(
+        tombstone.c.mailbox_id == mailbox_id, tombstone.c.change_number > after, tombstone.c.is_folder.is_(True)
+    )
+    return list((await connection.execute(statement)).scalars())
+
+
 async def hierarchy_change_number(connection: AsyncConnection, mailbox_id: int) -> int:
     """The highest change number of any folder or folder tombstone of the mailbox."""
     changed = select(func.max(folder.c.change_number)).where(folder.c.mailbox_id == mailbox_id)

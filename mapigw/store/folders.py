@@ -1,6 +1,6 @@
 """Queries on folders."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, NamedTuple, Self
 
@@ -124,6 +124,30 @@ async def select_folders(connection: AsyncConnection, mailbox_id: int) -> list[F
     """All folders of the mailbox, by id: parents that the server made come before their children."""
     statement = _existing(mailbox_id).order_by(folder.c.folder_id)
     return [Folder(*row) for row in await connection.execute(statement)]
+
+
+async def select_changed(connection: AsyncConnection, mailbox_id: int, *, after: int, limit: int) -> list[Folder]:
+    """The first ``limit`` folders with a change number above ``after``."""
+    statement = (
+        _existing(mailbox_id).where(folder.c.change_number > after).order_by(folder.c.change_number).limit(limit)
+    )
+    return [Folder(*row) for row in await connection.execute(statement)]
+
+
+async def select_some(connection: AsyncConnection, mailbox_id: int, folder_ids: Collection[int]) -> list[Folder]:
+    """Those of the folders that exist; some hundred a call."""
+    statement = _existing(mailbox_id).where(folder.c.folder_id.in_(list(folder_ids)))
+    return [Folder(*row) for row in await connection.execute(statement)]
+
+
+async def select_having_subfolders(
+    connection: AsyncConnection, mailbox_id: int, folder_ids: Collection[int]
+) -> set[int]:
+    """Those of the folders that have subfolders; some hundred a call."""
+    statement = (
+        _existing(mailbox_id).with_only_columns(folder.c.parent_id).where(folder.c.parent_id.in_(list(folder_ids)))
+    )
+    return set((await connection.execute(statement.distinct())).scalars())
 
 
 async def select_special_folder(connection: AsyncConnection, mailbox_id: int, special: str) -> Folder:

@@ -135,10 +135,11 @@ class Copy(NamedTuple):
     source_key: bytes | None = None
     change_key: bytes | None = None
     predecessor_change_list: bytes | None = None
-    keeps_time: bool = False
-    """Whether PidTagLastModificationTime stays; else it becomes the moment of the copy."""
+    is_import: bool = False
+    """Whether a client made the move: PidTagLastModificationTime stays, and it may not know the read state."""
 
 
+_IS_IMPORT: Final = bindparam("is_import", type_=Boolean)
 _REPLACED: Final[dict[str, BindParameter[Any]]] = {
     "message_id": bindparam("new_id"),
     "change_number": bindparam("new_change"),
@@ -162,8 +163,8 @@ async def insert_copies(
     table = _table(deleted=deleted)
     constant: Mapping[str, Any] = {
         "folder_id": literal(folder_id),
-        "read_change_number": literal(0),
-        "modified": case((bindparam("keeps_time", type_=Boolean), table.c.modified), else_=literal(moment)),
+        "read_change_number": case((_IS_IMPORT, bindparam("new_change")), else_=literal(0)),
+        "modified": case((_IS_IMPORT, table.c.modified), else_=literal(moment)),
         "local_commit_time": literal(moment),
     }
     columns = [
@@ -180,7 +181,7 @@ async def insert_copies(
             "new_source_key": copy.source_key,
             "new_change_key": copy.change_key,
             "new_predecessors": copy.predecessor_change_list,
-            "keeps_time": copy.keeps_time,
+            "is_import": copy.is_import,
         }
         for copy in copies
     ]

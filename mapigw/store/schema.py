@@ -227,6 +227,13 @@ tombstone = Table(
 )
 
 Index("tombstone_by_object", tombstone.c.mailbox_id, tombstone.c.object_id)
+Index(
+    "tombstone_of_folder",
+    tombstone.c.mailbox_id,
+    tombstone.c.change_number,
+    sqlite_where=tombstone.c.is_folder.is_(True),
+    postgresql_where=tombstone.c.is_folder.is_(True),
+)
 
 named_property = Table(
     "named_property",

@@ -14,6 +14,8 @@ from mapigw.mailbox.mailboxes import Mailbox, Mailboxes
 from mapigw.mailbox.provision import create_mailbox
 from mapigw.store.database import Database
 from tests.emsmdb.client import Client, FakeDirectory
+from tests.emsmdb.replica import Replica
+from tests.emsmdb.uploads import LAPTOP, PHONE
 
 MAILBOX_GUID = UUID("94a5c596-90a8-4985-91fd-57629ee06561")
 
@@ -56,3 +58,18 @@ def no_defect(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     """Whatever comes is answered; the dispatcher logs what a handler did not expect."""
     yield
     assert [record for record in caplog.get_records("call") if record.levelno >= logging.ERROR] == []
+
+
+@pytest.fixture
+async def inbox(own_mailbox: Mailbox) -> int:
+    return (await own_mailbox.special_folder("inbox")).folder_id
+
+
+@pytest.fixture
+async def laptop(client: Client, own_mailbox: Mailbox) -> Replica:
+    return Replica(client, LAPTOP, own_mailbox.replica_guid)
+
+
+@pytest.fixture
+async def phone(client: Client, own_mailbox: Mailbox) -> Replica:
+    return Replica(client, PHONE, own_mailbox.replica_guid)

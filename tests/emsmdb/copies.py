@@ -6,12 +6,13 @@ from typing import Any
 
 from mapigw.mailbox.content import BlobValue, DecodedMessage, decode_message
 from mapigw.mailbox.mailboxes import Mailbox
+from mapigw.store.blobs import digest_of
 from mapigw.store.messages import MessageRow
 from mapigw.wire import tags
 from mapigw.wire.fasttransfer import NAMED_MINIMUM, Marker, MetaTagFXDelProp, build_value
 from mapigw.wire.fasttransfer_stream import Property, StreamReader
 from mapigw.wire.primitives import ObjectId
-from mapigw.wire.properties import PropertyName, PropertyType
+from mapigw.wire.properties import PropertyName
 from tests.emsmdb.client import Client
 
 COPY_TO, COPY_PROPERTIES, COPY_MESSAGES, COPY_FOLDER = 1, 2, 3, 4
@@ -19,6 +20,7 @@ MOVE, COPY_SUBFOLDERS, SEND_ENTRY_ID = 0x01, 0x10, 0x20
 UNICODE, USE_CPID, RECOVER_MODE, FORCE_UNICODE = 0x01, 0x02, 0x04, 0x08
 OUTLOOK: dict[str, Any] = {"level": 0, "copy_flags": 0x2000, "send_options": UNICODE | FORCE_UNICODE}
 DONE = 3
+LARGE = 4096
 
 RECIPIENTS, ATTACHMENTS, EMBEDDED = (
     tags.PidTagMessageRecipients,
@@ -174,14 +176,13 @@ def whole(content: DecodedMessage, names: Mapping[int, PropertyName]) -> Whole:
 
 
 def _comparable(kind: int, value: Any) -> Any:
+    """What is large by digest and size, wherever it is kept."""
     if isinstance(value, BlobValue):
-        return value.digest, value.size, value.type
-    return [_bytes(kind & 0x0FFF, item) for item in value] if isinstance(value, list) else _bytes(kind, value)
-
-
-def _bytes(kind: int, value: Any) -> bytes:
-    """Floating point numbers by their bytes, as NaN equals nothing."""
-    return build_value(kind, value) if kind in set(PropertyType) else b""
+        return value.digest, value.size
+    if isinstance(value, list):
+        return [build_value(kind & 0x0FFF, item) for item in value]
+    data = build_value(kind, value)  # floating point numbers too, as NaN equals nothing
+    return data if len(data) < LARGE else (digest_of(data), len(data))
 
 
 async def whole_row(mailbox: Mailbox, row: MessageRow) -> Whole:

@@ -19,9 +19,10 @@ from mapigw.wire.fasttransfer import (
     MetaTagIdsetRead,
     MetaTagIdsetUnread,
 )
-from mapigw.wire.fasttransfer_stream import Property, StreamReader
+from mapigw.wire.fasttransfer_stream import Lexeme, Property, StreamReader
 from mapigw.wire.globset import IdSet
 from mapigw.wire.primitives import ObjectId
+from mapigw.wire.restrictions import Restriction
 from mapigw.wire.xid import PredecessorChangeList, Xid
 from tests.emsmdb.client import LOGON, Client
 
@@ -52,6 +53,15 @@ class Delta:
     read: list[int] = field(default_factory=list)
     unread: list[int] = field(default_factory=list)
     state: dict[int, bytes] = field(default_factory=dict)
+    lexemes: list[Lexeme] = field(default_factory=list)
+
+    def values(self, tag: int) -> list[Any]:
+        """Of every property with this tag, wherever it stands."""
+        return [item.value for item in self.lexemes if isinstance(item, Property) and item.tag == tag]
+
+    @property
+    def subjects(self) -> list[str]:
+        return [change.values[tags.PidTagSubject] for change in self.changes]
 
 
 _ID_SETS = {
@@ -70,7 +80,8 @@ def delta_of(stream: bytes) -> Delta:
     current: dict[int, Any] | None = None
     stack: list[dict[int, Any] | None] = []
     in_state = False
-    for lexeme in StreamReader(large=1 << 30).feed(stream):
+    delta.lexemes = StreamReader(large=1 << 30).feed(stream)
+    for lexeme in delta.lexemes:
         if isinstance(lexeme, Marker):
             if lexeme is Marker.IncrSyncChg:
                 delta.changes.append(Change())
@@ -101,6 +112,10 @@ def delta_of(stream: bytes) -> Delta:
     return delta
 
 
+class FolderGoneError(Exception):
+    """A folder cannot be opened."""
+
+
 class Replica:
     """One device: its own change keys, its ids, and the state it holds of each folder."""
 
@@ -118,8 +133,12 @@ class Replica:
             value = await self.client.value("GetLocalReplicaIds", LOGON, id_count=IDS)
             assert value.repl_guid == self.replica_guid
             self._next_id, self._last_id = value.global_count, value.global_count + IDS
+        return Xid.gid(self.replica_guid, self.take_id())
+
+    def take_id(self) -> int:
+        """The next id of the range, which needs no request."""
         self._next_id += 1
-        return Xid.gid(self.replica_guid, self._next_id - 1)
+        return self._next_id - 1
 
     def next_change(self) -> Xid:
         """A change key of this device: its GUID and four bytes, as Outlook makes them."""
@@ -127,7 +146,10 @@ class Replica:
         return Xid(self.guid, self._change.to_bytes(4, "big"))
 
     async def open_folder(self, folder_id: int) -> int:
-        await self.client.value("OpenFolder", LOGON, folder_id=ObjectId(1, folder_id), open_mode_flags=0)
+        request = self.client.request("OpenFolder", LOGON, folder_id=ObjectId(1, folder_id), open_mode_flags=0)
+        (answer,) = await self.client.send(request)
+        if answer.return_value:
+            raise FolderGoneError(folder_id)
         return self.client.last
 
     async def give_state(self, slot: int, state: Mapping[int, bytes], names: Sequence[int]) -> None:
@@ -153,31 +175,42 @@ class Replica:
             if value.transfer_status == 3:
                 return bytes(data)
 
-    async def download(self, folder_id: int, *, flags: int = UNICODE_CONTENTS) -> Delta:
+    async def download(self, folder_id: int, *, flags: int = UNICODE_CONTENTS, **options: Any) -> Delta:
         """Synchronize a folder's contents down; the state is kept for the next time."""
-        return await self._download(folder_id, 1, flags, CONTENTS_STATE)
+        return await self._download(folder_id, 1, flags, CONTENTS_STATE, **options)
 
-    async def download_hierarchy(self, folder_id: int) -> Delta:
-        return await self._download(folder_id, 2, 0x0101, HIERARCHY_STATE)
+    async def download_hierarchy(self, folder_id: int, *, flags: int = 0x0101, **options: Any) -> Delta:
+        return await self._download(folder_id, 2, flags, HIERARCHY_STATE, **options)
 
-    async def _download(self, folder_id: int, kind: int, flags: int, names: Sequence[int]) -> Delta:
+    async def _download(
+        self,
+        folder_id: int,
+        kind: int,
+        flags: int,
+        names: Sequence[int],
+        *,
+        extra: int = EXTRA,
+        send_options: int = 0x09,
+        restriction: Restriction | None = None,
+        property_tags: Sequence[int] = (),
+    ) -> Delta:
         client = self.client
         folder = await self.open_folder(folder_id)
         await client.value(
             "SynchronizationConfigure",
             folder,
             synchronization_type=kind,
-            send_options=0x09,
+            send_options=send_options,
             synchronization_flags=flags,
-            restriction_data=None,
-            synchronization_extra_flags=EXTRA,
-            property_tags=[],
+            restriction_data=restriction,
+            synchronization_extra_flags=extra,
+            property_tags=list(property_tags),
         )
         context = client.last
         await self.give_state(context, self.states.get(folder_id, {}), names)
         delta = delta_of(await self.read_stream(context))
-        self.states[folder_id] = delta.state
         await client.send(client.request("Release", context), client.request("Release", folder))
+        self.states[folder_id] = delta.state
         return delta
 
     async def collector(self, folder_id: int, *, contents: bool = True) -> int:
@@ -201,11 +234,18 @@ class Replica:
         """The client adds what it has uploaded to its own MetaTagIdsetGiven (3.3.5.x)."""
         state = self.states.setdefault(folder_id, {})
         idset = IdSet.parse_replguid(state.get(MetaTagIdsetGiven, b""))
-        mine = idset.get(self.replica_guid).copy()
         for counter in counters:
-            mine.add(counter)
-        idset[self.replica_guid] = mine
+            idset.add(self.replica_guid, counter)
         state[MetaTagIdsetGiven] = idset.build()
+
+    def taken(self, folder_id: int, *counters: int) -> None:
+        """The client takes out of it what it has deleted or moved away."""
+        state = self.states.get(folder_id, {})
+        idset = IdSet.parse_replguid(state.get(MetaTagIdsetGiven, b""))
+        for counter in counters:
+            idset[self.replica_guid].discard_range(counter, counter)
+        if state:
+            state[MetaTagIdsetGiven] = idset.build()
 
     def import_values(
         self, source_key: Xid, modified: int, change: Xid, predecessors: PredecessorChangeList

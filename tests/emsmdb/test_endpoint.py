@@ -275,7 +275,7 @@ async def test_a_notification_wait_without_events_times_out(endpoint: EmsmdbEndp
     assert await session.request("NotificationWait", WAIT) == bytes(16)
 
 
-@pytest.mark.spec("MS-OXCMAPIHTTP_R1371")
+@pytest.mark.spec("MS-OXCMAPIHTTP_R1371", "MS-OXCMAPIHTTP_R1258", "MS-OXCNOTIF_R482")
 async def test_new_mail_ends_a_notification_wait(endpoint: EmsmdbEndpoint) -> None:
     endpoint.wait_seconds = 10
     session = await connected(endpoint)

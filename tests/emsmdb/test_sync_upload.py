@@ -1,10 +1,12 @@
 """Synchronization uploads (MS-OXCFXICS 3.2.5.9.4) from devices that each have a replica."""
 
+from typing import Any
 from uuid import UUID
 
 import pytest
 
 from mapigw.mailbox.mailboxes import Mailbox
+from mapigw.mailbox.permissions import Rights
 from mapigw.wire import tags
 from mapigw.wire.codes import ErrorCode
 from mapigw.wire.fasttransfer import MetaTagCnsetRead, MetaTagCnsetSeen, MetaTagCnsetSeenFAI
@@ -12,67 +14,12 @@ from mapigw.wire.globset import IdSet
 from mapigw.wire.primitives import LongTermId
 from mapigw.wire.xid import PredecessorChangeList, Xid
 from tests.emsmdb.client import Client
+from tests.emsmdb.delegates import ANN, grant, log_on_as
+from tests.emsmdb.folders import open_folder
 from tests.emsmdb.replica import Replica
+from tests.emsmdb.uploads import FIRST, LAPTOP, LATER, PHONE, mail, upload
 
-PHONE = UUID("11111111-0000-0000-0000-000000000001")
-LAPTOP = UUID("22222222-0000-0000-0000-000000000002")
-FIRST = 133_000_000_000_000_000
-LATER = FIRST + 10_000_000
 IN_CONFLICT = 0x800
-
-
-@pytest.fixture
-async def inbox(own_mailbox: Mailbox) -> int:
-    return (await own_mailbox.special_folder("inbox")).folder_id
-
-
-@pytest.fixture
-async def laptop(client: Client, own_mailbox: Mailbox) -> Replica:
-    return Replica(client, LAPTOP, own_mailbox.replica_guid)
-
-
-@pytest.fixture
-async def phone(client: Client, own_mailbox: Mailbox) -> Replica:
-    return Replica(client, PHONE, own_mailbox.replica_guid)
-
-
-def mail(subject: str) -> dict[int, object]:
-    return {
-        tags.PidTagMessageClass: "IPM.Note",
-        tags.PidTagSubject: subject,
-        tags.PidTagNormalizedSubject: subject,
-        tags.PidTagBody: f"about {subject}",
-    }
-
-
-async def upload(
-    device: Replica,
-    folder_id: int,
-    subject: str,
-    *,
-    key: Xid | None = None,
-    before: PredecessorChangeList | None = None,
-    modified: int = FIRST,
-    flags: int = 0,
-) -> tuple[int, Xid, PredecessorChangeList]:
-    """(ReturnValue, source key, predecessor change list) of a message that the device made or changed."""
-    key = key or await device.new_key()
-    change = device.next_change()
-    predecessors = (before or PredecessorChangeList()).with_change(change)
-    collector = await device.collector(folder_id)
-    code = await device.import_message(
-        collector,
-        key,
-        mail(subject),
-        modified=modified,
-        change=change,
-        predecessors=predecessors,
-        flags=flags,
-    )
-    await device.keep_state(collector, folder_id)
-    if not code:
-        device.given(folder_id, key.counter)
-    return code, key, predecessors
 
 
 @pytest.mark.spec("MS-OXCFXICS_R769", "MS-OXCFXICS_R778", "MS-OXCFXICS_R782", "MS-OXCFXICS_R805", "MS-OXCFXICS_R814")
@@ -138,48 +85,6 @@ async def test_a_change_that_is_known_already_is_ignored(laptop: Replica, phone:
     assert code == ErrorCode.IgnoreFailure
 
 
-async def test_two_edits_of_one_message_are_both_kept(
-    laptop: Replica, phone: Replica, inbox: int, own_mailbox: Mailbox
-) -> None:
-    _, key, before = await upload(laptop, inbox, "start")
-    await phone.download(inbox)
-    assert (await upload(phone, inbox, "from the phone", key=key, before=before, modified=LATER))[0] == 0
-    assert (await upload(laptop, inbox, "from the laptop", key=key, before=before, modified=FIRST))[0] == 0
-    row = await own_mailbox.message(key.counter)
-    assert row is not None
-    assert row.message_status & IN_CONFLICT
-    assert row.subject == "from the phone"
-    changes = (await laptop.download(inbox)).changes
-    assert sorted(change.values[tags.PidTagSubject] for change in changes) == ["from the laptop", "from the phone"]
-    assert {change.values[tags.PidTagSourceKey] for change in changes} == {key.build()}
-
-
-async def test_a_device_can_ask_to_be_refused(laptop: Replica, phone: Replica, inbox: int) -> None:
-    _, key, before = await upload(laptop, inbox, "start")
-    await phone.download(inbox)
-    await upload(phone, inbox, "from the phone", key=key, before=before, modified=LATER)
-    code, _, _ = await upload(laptop, inbox, "from the laptop", key=key, before=before, modified=FIRST, flags=0x40)
-    assert code == ErrorCode.SyncConflict
-    (change,) = (await laptop.download(inbox)).changes
-    assert change.values[tags.PidTagSubject] == "from the phone"
-
-
-async def test_of_two_versions_of_fai_the_last_stays(
-    laptop: Replica, phone: Replica, inbox: int, own_mailbox: Mailbox
-) -> None:
-    _, key, before = await upload(laptop, inbox, "start", flags=0x10)
-    await phone.download(inbox)
-    await upload(phone, inbox, "from the phone", key=key, before=before, modified=LATER, flags=0x10)
-    await upload(laptop, inbox, "from the laptop", key=key, before=before, modified=FIRST, flags=0x10)
-    row = await own_mailbox.message(key.counter)
-    assert row is not None
-    assert not row.message_status & IN_CONFLICT
-    (change,) = (await laptop.download(inbox)).changes
-    assert change.values[tags.PidTagSubject] == "from the phone"
-    merged = PredecessorChangeList.parse(change.values[tags.PidTagPredecessorChangeList])
-    assert merged == before.with_change(Xid(LAPTOP, b"\0\0\0\2")).with_change(Xid(PHONE, b"\0\0\0\1"))
-
-
 @pytest.mark.spec("MS-OXCFXICS_R884")
 async def test_an_edit_of_what_was_deleted_is_told_so(laptop: Replica, phone: Replica, inbox: int) -> None:
     _, key, before = await upload(laptop, inbox, "start")
@@ -220,65 +125,6 @@ async def test_read_states_come_to_other_devices(
     assert row.read_change_number in IdSet.parse_replguid(state[MetaTagCnsetRead]).get(own_mailbox.replica_guid)
     assert (await phone.download(inbox)).read == [key.counter]
     assert (await laptop.download(inbox)).read == []
-
-
-@pytest.mark.spec("MS-OXCFXICS_R839", "MS-OXCFXICS_R2246")
-async def test_a_move_keeps_the_identity_that_the_client_gave(
-    laptop: Replica, phone: Replica, inbox: int, own_mailbox: Mailbox
-) -> None:
-    trash = (await own_mailbox.special_folder("deleted_items")).folder_id
-    _, key, before = await upload(laptop, inbox, "start")
-    await phone.download(inbox)
-    await phone.download(trash)
-    new_key, change = await laptop.new_key(), laptop.next_change()
-    predecessors = before.with_change(change)
-    collector = await laptop.collector(trash)
-    request = {
-        "source_folder_id": Xid.gid(own_mailbox.replica_guid, inbox).build(),
-        "source_message_id": key.build(),
-        "predecessor_change_list": predecessors.build(),
-        "destination_message_id": new_key.build(),
-        "change_number": change.build(),
-    }
-    for _ in range(2):  # a repeated move finds it done
-        await laptop.client.value("SynchronizationImportMessageMove", collector, **request)
-    await laptop.keep_state(collector, trash)
-    laptop.given(trash, new_key.counter)
-    assert not (await laptop.download(trash)).changes
-    assert (await phone.download(inbox)).deleted == [key.counter]
-    (moved,) = (await phone.download(trash)).changes
-    assert moved.values[tags.PidTagSourceKey] == new_key.build()
-    assert moved.values[tags.PidTagChangeKey] == change.build()
-    assert moved.values[tags.PidTagPredecessorChangeList] == predecessors.build()
-    assert moved.values[tags.PidTagSubject] == "start"
-
-
-@pytest.mark.spec("MS-OXCFXICS_R875", "MS-OXCFXICS_R876")
-async def test_a_move_of_an_edited_message_waits_for_the_edit(
-    laptop: Replica, inbox: int, own_mailbox: Mailbox
-) -> None:
-    trash = (await own_mailbox.special_folder("deleted_items")).folder_id
-    _, key, before = await upload(laptop, inbox, "start")
-    edited = before.with_change(laptop.next_change())
-    change, new_key = laptop.next_change(), await laptop.new_key()
-    collector = await laptop.collector(trash)
-    (answer,) = await laptop.client.send(
-        laptop.client.request(
-            "SynchronizationImportMessageMove",
-            collector,
-            source_folder_id=Xid.gid(own_mailbox.replica_guid, inbox).build(),
-            source_message_id=key.build(),
-            predecessor_change_list=edited.with_change(Xid(PHONE, b"\0\0\0\7")).with_change(change).build(),
-            destination_message_id=new_key.build(),
-            change_number=change.build(),
-        )
-    )
-    assert answer.return_value == ErrorCode.NewerClientChange
-    row = await own_mailbox.message(new_key.counter)
-    assert row is not None
-    assert row.predecessor_change_list == before.build()
-    code, _, _ = await upload(laptop, trash, "edited", key=new_key, before=edited, modified=LATER)
-    assert code == 0
 
 
 @pytest.mark.spec("MS-OXCFXICS_R940", "MS-OXCFXICS_R2269")
@@ -334,3 +180,258 @@ async def test_outlook_asks_for_its_change_key_at_the_response_index(laptop: Rep
     )
     assert [response.return_value for response in responses] == [0, 0, 0]
     assert responses[2].value.row_data == [change.build()]
+
+
+def imported(device: Replica, key: Xid, before: PredecessorChangeList | None = None) -> list[tuple[int, object]]:
+    change = device.next_change()
+    return device.import_values(key, FIRST, change, (before or PredecessorChangeList()).with_change(change))
+
+
+@pytest.mark.spec("MS-OXCFXICS_R3509001")
+@pytest.mark.parametrize("flag", [0x01, 0x20, 0x80])
+async def test_unknown_import_flags_are_refused(laptop: Replica, inbox: int, flag: int) -> None:
+    assert (await upload(laptop, inbox, "x", flags=flag))[0] == ErrorCode.InvalidParameter
+
+
+@pytest.mark.parametrize("flags", [0x08, 0x0A, 0x0E])
+async def test_the_buffer_of_an_upload_ends_with_the_change_key(
+    laptop: Replica, inbox: int, own_mailbox: Mailbox, flags: int
+) -> None:
+    """Symptom: 8004010F, or the Root's change key, and a modal error: as Outlook sends it, ids by response index."""
+    client = laptop.client
+    collector = await laptop.collector(inbox)
+    key = await laptop.new_key()
+    values = imported(laptop, key)
+    await client.value("SynchronizationImportMessageChange", collector, import_flag=0x50, property_values=values)
+    message = client.last
+    configuration = [
+        (tags.PidTagImportance, 1),
+        (tags.PidTagMessageClass, "IPM.Configuration.AccountPrefs"),
+        (tags.PidTagSensitivity, 0),
+        (tags.PidTagMessageFlags, 0x49),
+        (tags.PidTagCreationTime, FIRST - 5),
+        (tags.PidTagSearchKey, b"0123456789abcdef"),
+        (tags.PidTagLastModifierName, "tom@bm.lan"),
+        (tags.PidTagRoamingDatatypes, 0),
+        (tags.PidTagRtfInSync, False),
+    ]
+    client.handles.append(client.handles[message])
+    response = client.last
+    answers = await client.send(
+        client.request("SetProperties", message, property_values=configuration),
+        client.request("SetProperties", message, property_values=[(tags.PidTagRtfInSync, False)]),
+        client.request(
+            "SetProperties",
+            message,
+            property_values=[(tags.PidTagSubjectPrefix, ""), (tags.PidTagNormalizedSubject, "settings")],
+        ),
+        client.request("SaveChangesMessage", response, input_handle_index=message, save_flags=flags),
+        client.request(
+            "GetPropertiesSpecific",
+            response,
+            property_size_limit=0,
+            want_unicode=1,
+            property_tags=[tags.PidTagChangeKey],
+        ),
+        columns={response: [tags.PidTagChangeKey]},
+    )
+    assert [answer.return_value for answer in answers] == [0] * 5
+    assert [answer.value.property_problems for answer in answers[:3]] == [[], [], []]
+    assert answers[3].value.message_id.counter == key.counter
+    assert answers[4].value.row_data == [Xid(LAPTOP, b"\0\0\0\1").build()]
+    (change,) = (await Replica(client, PHONE, laptop.replica_guid).download(inbox)).changes
+    assert change.values[tags.PidTagMessageFlags] == 0x449
+    kept = dict(configuration)
+    del kept[tags.PidTagMessageFlags]
+    assert kept.items() <= change.values.items()
+
+
+async def test_what_a_message_has_from_its_first_save_stays(
+    laptop: Replica, phone: Replica, inbox: int, own_mailbox: Mailbox
+) -> None:
+    first = {
+        tags.PidTagCreationTime: FIRST - 5,
+        tags.PidTagSearchKey: b"0123456789abcdef",
+        tags.PidTagLastModifierName: "tom@bm.lan",
+        tags.PidTagImportance: 2,
+    }
+    _, key, before = await upload(laptop, inbox, "first", more=first)
+    values = (await phone.download(inbox)).changes[0].values
+    assert first.items() <= values.items()
+    # The client sends all that it has; what is not the client's to change is passed over, and the rest is all there is.
+    later = {
+        tags.PidTagCreationTime: LATER,
+        tags.PidTagSearchKey: b"another",
+        tags.PidTagMessageFlags: 0x09,
+        tags.PidTagHasAttachments: True,
+        tags.PidTagMessageSize: 17,
+    }
+    code, _, after = await upload(laptop, inbox, "second", key=key, before=before, modified=LATER, more=later)
+    assert code == 0
+    values = (await phone.download(inbox)).changes[0].values
+    assert values[tags.PidTagCreationTime] == FIRST - 5
+    assert values[tags.PidTagSearchKey] == b"0123456789abcdef"
+    assert values[tags.PidTagMessageFlags] == 0
+    assert values[tags.PidTagImportance] == 1
+    assert values[tags.PidTagHasAttachments] is False
+    assert (await upload(laptop, inbox, "third", key=key, before=after, modified=LATER))[0] == 0
+    values = (await phone.download(inbox)).changes[0].values
+    assert values[tags.PidTagCreationTime] == FIRST - 5
+
+
+async def test_the_imported_message_is_empty_before_it_is_filled(laptop: Replica, phone: Replica, inbox: int) -> None:
+    """MS-OXCFXICS 3.2.5.9.4.2: content is purged, and nothing of it is in the mailbox before the save."""
+    _, key, before = await upload(laptop, inbox, "first")
+    collector = await laptop.collector(inbox)
+    client = laptop.client
+    values = imported(laptop, key, before)
+    await client.value("SynchronizationImportMessageChange", collector, import_flag=0, property_values=values)
+    message = client.last
+    assert await client.properties(message, tags.PidTagBody) == [ErrorCode.NotFound]
+    await client.send(client.request("Release", message))
+    assert (await phone.download(inbox)).subjects == ["first"]
+
+
+async def test_a_handle_that_has_imported_goes_on_as_any_other(
+    laptop: Replica, phone: Replica, inbox: int, own_mailbox: Mailbox
+) -> None:
+    key = await laptop.new_key()
+    collector = await laptop.collector(inbox)
+    client = laptop.client
+    values = imported(laptop, key)
+    await client.value("SynchronizationImportMessageChange", collector, import_flag=0, property_values=values)
+    message = client.last
+    for subject in ("imported", "online"):
+        await client.value("SetProperties", message, property_values=[(tags.PidTagSubject, subject)])
+        await client.value("SaveChangesMessage", message, input_handle_index=message, save_flags=0x0A)
+    row = await own_mailbox.message(key.counter)
+    assert row is not None
+    (change,) = (await phone.download(inbox)).changes
+    assert change.values[tags.PidTagSubject] == "online"
+    own = Xid.gid(own_mailbox.replica_guid, row.change_number)
+    assert change.values[tags.PidTagChangeKey] == own.build()
+    before = PredecessorChangeList([Xid(LAPTOP, b"\0\0\0\1")])
+    assert change.values[tags.PidTagPredecessorChangeList] == before.with_change(own).build()
+
+
+async def test_read_states_of_fai_and_of_what_is_not_there_are_passed_over(
+    laptop: Replica, phone: Replica, inbox: int, own_mailbox: Mailbox
+) -> None:
+    _, settings, _ = await upload(laptop, inbox, "settings", flags=0x10)
+    _, message, _ = await upload(laptop, inbox, "message")
+    never = await laptop.new_key()
+    await phone.download(inbox)
+    collector = await laptop.collector(inbox)
+    states = [(key.build(), True) for key in (settings, never, message)]
+    (answer,) = await laptop.client.send(
+        laptop.client.request("SynchronizationImportReadStateChanges", collector, message_read_states=states)
+    )
+    assert answer.return_value == 0
+    row = await own_mailbox.message(settings.counter)
+    assert row is not None
+    assert not row.is_read
+    assert (await phone.download(inbox)).read == [message.counter]
+
+
+async def test_hard_and_soft_deletions(laptop: Replica, inbox: int, own_mailbox: Mailbox) -> None:
+    keys = [(await upload(laptop, inbox, str(number)))[1] for number in range(2)]
+    collector = await laptop.collector(inbox)
+    for hard, key in enumerate(keys):
+        values = [(0x00001102, [key.build()])]
+        await laptop.client.value(
+            "SynchronizationImportDeletes", collector, import_delete_flags=2 * hard, property_values=values
+        )
+        assert await own_mailbox.message(key.counter) is None
+        assert (await own_mailbox.deleted_message(key.counter) is None) is bool(hard)
+
+
+async def test_deletions_that_are_not_permitted_leave_everything(
+    laptop: Replica, client: Client, inbox: int, own_mailbox: Mailbox
+) -> None:
+    ann = Replica(await log_on_as(client, ANN), PHONE, own_mailbox.replica_guid)
+    _, owners, before = await upload(laptop, inbox, "owner's")
+    await grant(client, "inbox", ANN, Rights.ReadAny | Rights.Create | Rights.EditOwned | Rights.DeleteOwned)
+    code, anns, _ = await upload(ann, inbox, "ann's")
+    assert code == 0
+    assert (await upload(ann, inbox, "edited", key=owners, before=before))[0] == ErrorCode.AccessDenied
+    fields: dict[str, Any] = {
+        "import_delete_flags": 0,
+        "property_values": [(0x00001102, [anns.build(), owners.build()])],
+    }
+    collector = await ann.collector(inbox)
+    assert await ann.client.error("SynchronizationImportDeletes", collector, **fields) == ErrorCode.AccessDenied
+    assert len(await own_mailbox.message_ids(inbox, associated=False)) == 2
+    fields["property_values"] = [(0x00001102, [anns.build()])]
+    await ann.client.value("SynchronizationImportDeletes", collector, **fields)
+    await grant(client, "inbox", ANN, Rights.FolderVisible)
+    assert (await upload(ann, inbox, "new"))[0] == ErrorCode.AccessDenied
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {tags.PidTagPredecessorChangeList: b"\x16" + b"\x11" * 20},
+        {tags.PidTagPredecessorChangeList: b"".join(b"\x11" + n.to_bytes(2, "big") + b"\2" * 15 for n in range(300))},
+        {tags.PidTagChangeKey: b"short"},
+        {tags.PidTagSourceKey: b""},
+        {tags.PidTagSourceKey: b"x" * 25},
+    ],
+)
+async def test_malformed_histories_are_refused(
+    laptop: Replica, inbox: int, own_mailbox: Mailbox, values: dict[int, bytes]
+) -> None:
+    given = dict(imported(laptop, await laptop.new_key())) | values
+    collector = await laptop.collector(inbox)
+    error = await laptop.client.error(
+        "SynchronizationImportMessageChange", collector, import_flag=0, property_values=list(given.items())
+    )
+    assert error == ErrorCode.InvalidParameter
+    del given[tags.PidTagChangeKey]
+    error = await laptop.client.error(
+        "SynchronizationImportMessageChange", collector, import_flag=0, property_values=list(given.items())
+    )
+    assert error == ErrorCode.InvalidParameter
+
+
+async def test_ranges_that_will_not_be_used_overlap_and_join(
+    laptop: Replica, client: Client, inbox: int, own_mailbox: Mailbox
+) -> None:
+    first = (await laptop.new_key()).counter
+    folder = await open_folder(client, inbox)
+
+    def ranges(*pairs: tuple[int, int]) -> list[dict[str, LongTermId]]:
+        return [
+            {
+                "min_long_term_id": LongTermId(laptop.replica_guid, first + low),
+                "max_long_term_id": LongTermId(laptop.replica_guid, first + high),
+            }
+            for low, high in pairs
+        ]
+
+    for pairs in (((10, 100), (50, 60)), ((10, 20),), ((101, 110),)):
+        await client.value("SetLocalReplicaMidsetDeleted", folder, long_term_id_ranges=ranges(*pairs))
+    for offset, wanted in ((9, 0), (10, ErrorCode.SyncObjectDeleted), (80, ErrorCode.SyncObjectDeleted)):
+        code, _, _ = await upload(laptop, inbox, "x", key=Xid.gid(laptop.replica_guid, first + offset))
+        assert code == wanted
+    error = await client.error("SetLocalReplicaMidsetDeleted", folder, long_term_id_ranges=ranges((5, 4)))
+    assert error == ErrorCode.InvalidParameter
+    strange = [{"min_long_term_id": LongTermId(LAPTOP, 1), "max_long_term_id": LongTermId(LAPTOP, 2)}]
+    error = await client.error("SetLocalReplicaMidsetDeleted", folder, long_term_id_ranges=strange)
+    assert error == ErrorCode.InvalidParameter
+
+
+async def test_uploads_need_no_state(laptop: Replica, inbox: int, own_mailbox: Mailbox) -> None:
+    laptop.states[inbox] = {}
+    client = laptop.client
+    folder = await laptop.open_folder(inbox)
+    await client.value("SynchronizationOpenCollector", folder, is_contents_collector=True)
+    key, change = await laptop.new_key(), laptop.next_change()
+    code = await laptop.import_message(
+        client.last,
+        key,
+        mail("x"),
+        modified=FIRST,
+        change=change,
+        predecessors=PredecessorChangeList([change]),
+    )
+    assert code == 0

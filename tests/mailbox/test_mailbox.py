@@ -1,8 +1,6 @@
 """What a mailbox keeps, and what it tells of changes."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 
@@ -10,7 +8,7 @@ from mapigw.mailbox.content import BlobValue, decode_children, decode_properties
 from mapigw.mailbox.folders import change_folder
 from mapigw.mailbox.mailboxes import FolderExistsError, Mailbox, Mailboxes, NewMessage, NotFoundError
 from mapigw.mailbox.permissions import Accessor
-from mapigw.mailbox.provision import create_mailbox, delete_mailbox
+from mapigw.mailbox.provision import delete_mailbox
 from mapigw.mailbox.special_folders import SPECIAL_FOLDERS
 from mapigw.mailbox.synchronization import ContentsChanges, SyncState, contents_changes, hierarchy_changes
 from mapigw.store import mailboxes
@@ -22,20 +20,6 @@ from mapigw.wire.properties import NamedTag, PropertyName, PropertyType
 
 OWNER = Accessor(frozenset(), is_owner=True)
 COMMON = UUID("00062008-0000-0000-C000-000000000046")
-
-
-@pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    database = await Database.open(tmp_path / "data")
-    yield database
-    await database.close()
-
-
-@pytest.fixture
-async def mailbox(database: Database) -> Mailbox:
-    async with database.write() as connection:
-        mailbox_id = await create_mailbox(connection, uuid4())
-    return await Mailboxes(database).open(mailbox_id)
 
 
 def message(subject: str = "Hello") -> Message:

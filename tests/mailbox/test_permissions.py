@@ -1,9 +1,5 @@
 """Who may do what with a folder (MS-OXCPERM 2.2.7, 3.2.4.1)."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-from uuid import uuid4
-
 import pytest
 
 from mapigw.mailbox.mailboxes import Mailbox, Mailboxes, NotFoundError
@@ -24,7 +20,6 @@ from mapigw.mailbox.permissions import (
     message_access,
     modify_permissions,
 )
-from mapigw.mailbox.provision import create_mailbox
 from mapigw.store.database import Database
 from mapigw.wire.entryids import address_book_entry_id
 
@@ -32,20 +27,6 @@ ANN = Accessor(frozenset({"/cn=ann", "/cn=staff", "/cn=board"}), is_owner=False)
 BEN = Accessor(frozenset({"/cn=ben"}), is_owner=False)
 TOM = Accessor(frozenset({"/cn=tom"}), is_owner=True)
 READER = Rights.ReadAny | Rights.FolderVisible
-
-
-@pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    database = await Database.open(tmp_path / "data")
-    yield database
-    await database.close()
-
-
-@pytest.fixture
-async def mailbox(database: Database) -> Mailbox:
-    async with database.write() as connection:
-        mailbox_id = await create_mailbox(connection, uuid4())
-    return await Mailboxes(database).open(mailbox_id)
 
 
 async def special(mailbox: Mailbox, key: str) -> int:

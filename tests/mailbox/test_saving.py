@@ -121,16 +121,6 @@ async def test_a_value_in_two_places_is_used_twice(mailbox: Mailbox) -> None:
     assert list((await counts(mailbox)).values()) == [1]
 
 
-async def test_a_save_without_a_new_change_number(mailbox: Mailbox) -> None:
-    row = await save_message(mailbox, await unsaved(mailbox, DecodedMessage({tags.PidTagSubject: "x"})))
-    inbox = await mailbox.special_folder("inbox")
-    quiet = await change(mailbox, row, {tags.PidTagSubject: "y"}, replicate=False)
-    assert (quiet.change_number, quiet.subject) == (row.change_number, "y")
-    assert (await mailbox.special_folder("inbox")).content_change_number == inbox.content_change_number
-    loud = await change(mailbox, quiet, {tags.PidTagSubject: "z"})
-    assert loud.change_number > row.change_number
-
-
 async def test_a_value_that_was_collected_is_an_error(mailbox: Mailbox) -> None:
     lost = BlobValue(b"\x07" * 32, 9000, 0x0102)
     with pytest.raises(MissingBlobError):

@@ -22,6 +22,7 @@ class Account:
     mail_store_url: str
     address_book_url: str
     alternative_mailboxes: list[str] = field(default_factory=list)
+    oab_url: str = ""
 
 
 def request_body(address: str, schema: str = RESPONSE_NAMESPACE[1:-1]) -> bytes:
@@ -81,6 +82,9 @@ def parse(body: bytes) -> Account:
         raise ViolationError("MS-OXDSCLI 3.2.5.1", f"no mapiHttp among {kinds}") from None
     if mapi.get("Version") != "1":
         raise ViolationError("MS-OXDSCLI 2.2.4.1.1.2.6", f"mapiHttp Version {mapi.get('Version')}")
+    if "EXHTTP" not in kinds:
+        raise ViolationError("MS-OXDSCLI 2.2.4.1.1.2.6", f"no EXHTTP among {kinds}")
+    oab_url = text("OABUrl", protocols[kinds.index("EXHTTP")])
     text("MailStore/InternalUrl", mapi)
     text("AddressBook/InternalUrl", mapi)
     return Account(
@@ -91,4 +95,5 @@ def parse(body: bytes) -> Account:
         text("MailStore/ExternalUrl", mapi),
         text("AddressBook/ExternalUrl", mapi),
         [found.text or "" for found in response.iter(f"{RESPONSE_NAMESPACE}SmtpAddress")],
+        oab_url,
     )

@@ -281,6 +281,16 @@ def test_notifications(flags: str, fields: str) -> None:
     responses_of("2a0100000000" + flags + fields)
 
 
+@pytest.mark.spec("MS-OXCNOTIF_R194", "MS-OXCNOTIF_R202", "MS-OXCNOTIF_R203", "MS-OXCNOTIF_R20301")
+@pytest.mark.parametrize(
+    ("fields", "tags"), [("0200 1f003700 1f003d00", [0x0037001F, 0x003D001F]), ("0000", []), ("ffff", None)]
+)
+def test_changed_properties_in_a_notification(fields: str, tags: list[int] | None) -> None:
+    """MS-OXCNOTIF 2.2.1.4.1.2: no tags follow a TagCount of 0 or 0xFFFF."""
+    (item,) = responses_of("2a0100000000108001000000000000010100000000000002" + fields)
+    assert item.value.notification_data.tags == tags
+
+
 def test_register_notification() -> None:
     """The request recorded from Outlook: new mail in the whole store."""
     (item,) = requests_of("29000001020001")

@@ -24,3 +24,11 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("mailbox_id", "source_key"),
     )
     op.create_index("tombstone_by_object", "tombstone", ["mailbox_id", "object_id"], unique=False)
+    op.create_index(
+        "tombstone_of_folder",
+        "tombstone",
+        ["mailbox_id", "change_number"],
+        unique=False,
+        sqlite_where=sa.text("is_folder IS 1"),
+        postgresql_where=sa.text("is_folder IS true"),
+    )
