@@ -18,7 +18,6 @@ from tools import requirements
 # What a server answers with besides responses, and what it refuses to everybody by design.
 _SERVERS_OWN = "sent by the server"
 _REFUSED = {
-    "GetTemplateInfo": "error only: there are no templates yet",
     "ModProps": "error only: the address book is read-only",
     "ModLinkAtt": "error only: the address book is read-only",
 }
