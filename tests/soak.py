@@ -41,6 +41,8 @@ def main() -> int:
             return 1
         runs, operations = runs + 1, operations + world.operations
         crashes, restarts = crashes + world.crashes, restarts + world.restarts
+        sys.stdout.write(f"seed {seed}: {operations} operations so far\n")
+        sys.stdout.flush()
         if arguments.seed is not None:
             break
     what = f"{operations} operations in {runs} runs, {crashes} crashes of devices, {restarts} of the server"

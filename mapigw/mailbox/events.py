@@ -130,6 +130,8 @@ class Hub:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._heard: dict[int, _Heard] = {}
+        self.looking = asyncio.Lock()
+        """Held while other processes' changes are looked for, so that none is found twice."""
 
     def is_heard(self, mailbox_id: int) -> bool:
         return mailbox_id in self._heard
@@ -185,12 +187,11 @@ class Hub:
         if heard is None or heard.position is None or heard.position.last >= position.last:
             return None
         ranges, reached = [], heard.position.last
-        for above, up_to in heard.claimed:
-            if reached < above < position.last:
-                ranges.append((reached, above))
+        # The last ones claimed may be of a transaction whose commit the position does not include yet.
+        for above, up_to in (*heard.claimed, (position.last, position.last)):
+            if reached < min(above, position.last):
+                ranges.append((reached, min(above, position.last)))
             reached = max(reached, up_to)
-        if reached < position.last:
-            ranges.append((reached, position.last))
         return Gaps(tuple(ranges), heard.position.next_message_id) if ranges else None
 
     def advance(self, mailbox_id: int, position: Counters) -> None:

@@ -39,6 +39,11 @@ async def watch(database: Database, hub: Hub) -> None:
 
 async def publish_foreign_changes(database: Database, hub: Hub) -> None:
     """Publish what has been committed by others until now."""
+    async with hub.looking:
+        await _publish(database, hub)
+
+
+async def _publish(database: Database, hub: Hub) -> None:
     found: list[Changes] = []
     async with database.snapshot() as connection:
         counters = await events.select_counters(connection, hub.heard())

@@ -1,6 +1,7 @@
 """Importing messages that a client made or changed in its own replica (MS-OXCFXICS 3.1.5.3, 3.1.5.6, 3.2.5.9.4)."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
@@ -20,7 +21,7 @@ from mapigw.mailbox.moving import Identity, Place, move_messages
 from mapigw.mailbox.permissions import Accessor
 from mapigw.mailbox.progress import Progress
 from mapigw.mailbox.read_state import batches
-from mapigw.mailbox.saving import Draft, MessageChangedError, MessageGoneError, save_message
+from mapigw.mailbox.saving import Draft, MessageChangedError, MessageExistsError, MessageGoneError, save_message
 from mapigw.store import changes, importing, mailboxes, messages
 from mapigw.store.changes import Tombstone
 from mapigw.store.database import Connection
@@ -76,25 +77,26 @@ async def find_target(mailbox: Mailbox, folder_id: int, source_key: Xid) -> Targ
     async with mailbox.database.read() as connection:
         object_id = await known_id(connection, mailbox, source_key)
         row = None
-        if object_id:
+        if object_id and await is_used(connection, mailbox, folder_id, object_id, source_key):
             row = await messages.select_message(connection, mailbox.mailbox_id, object_id)
-            if row is None:
-                await require_usable(connection, mailbox, folder_id, object_id, source_key)
-            elif row.folder_id != folder_id:
-                raise ImportedObjectGoneError("the message is in another folder")
+            if row is None or row.folder_id != folder_id:
+                raise ImportedObjectGoneError("the message was deleted, or is in another folder")
     return Target(object_id or await _new_id(mailbox, source_key), kept_key(mailbox, source_key), row)
 
 
-async def require_usable(
-    connection: Connection, mailbox: Mailbox, folder_id: int, object_id: int, source_key: Xid
-) -> None:
-    """Raises `ImportedObjectGoneError`, `ForeignIdError` unless a new object may have the id in the folder."""
-    mailbox_id = mailbox.mailbox_id
-    used = await importing.select_used(connection, mailbox_id, [object_id])
-    if used or await importing.is_excluded(connection, mailbox_id, folder_id, object_id):
+async def is_used(connection: Connection, mailbox: Mailbox, folder_id: int, object_id: int, source_key: Xid) -> bool:
+    """Whether a message has the id; else a new object may have it in the folder.
+
+    Raises `ImportedObjectGoneError`, `ForeignIdError`.
+    """
+    standing = await importing.select_standing(connection, mailbox.mailbox_id, folder_id, object_id)
+    if standing.is_message:
+        return True
+    if standing.is_used or standing.is_excluded:
         raise ImportedObjectGoneError("the object was deleted")
-    if _is_own(mailbox, source_key) and not await importing.is_handed_out(connection, mailbox_id, object_id):
+    if _is_own(mailbox, source_key) and not standing.is_handed_out:
         raise ForeignIdError("the id was not handed out to a client")
+    return False
 
 
 def kept_key(mailbox: Mailbox, source_key: Xid) -> bytes | None:
@@ -142,15 +144,14 @@ async def save_imported(
     ``draft.row`` tells the message's place and, of a new one, its flags. Raises `SupersededError`, `ConflictError`,
     `MessageGoneError`, `NotFoundError` (the folder).
     """
-    for _ in range(_ATTEMPTS):
-        present = await mailbox.message(draft.row.message_id)
-        if present is None:
-            if draft.row.change_number:
-                raise MessageGoneError("the message does not exist any more")
+    if not draft.row.change_number:
+        with suppress(MessageExistsError):  # its first upload, whose answer the client did not get, is under way
             row = await save_message(mailbox, replace(draft, version=history.version(source_key)))
             return Saved(row, resolved=False)
-        if present.folder_id != draft.row.folder_id:
-            raise MessageGoneError("the message is in another folder")
+    for _ in range(_ATTEMPTS):
+        present = await mailbox.message(draft.row.message_id)
+        if present is None or present.folder_id != draft.row.folder_id:
+            raise MessageGoneError("the message does not exist any more, or is in another folder")
         try:
             return await _replace(mailbox, replace(draft, row=present), history, fail_on_conflict=fail_on_conflict)
         except MessageChangedError:
@@ -262,8 +263,8 @@ async def import_move(
             object_id = await known_id(connection, mailbox, new_key)
             present = await messages.select_message(connection, mailbox_id, source_id)
             there = await messages.select_message(connection, mailbox_id, object_id)
-            if there is None and object_id:
-                await require_usable(connection, mailbox, folder_id, object_id, new_key)
+            if there is None and object_id and await is_used(connection, mailbox, folder_id, object_id, new_key):
+                raise ImportedObjectGoneError("the message was deleted")
         if there is not None and there.folder_id == folder_id:
             return _moved(mailbox, there, change_key, predecessors)
         if present is None or present.folder_id != source_folder_id or there is not None:

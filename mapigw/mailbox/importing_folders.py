@@ -17,10 +17,10 @@ from mapigw.mailbox.importing import (
     ImportedObjectGoneError,
     NotPermittedError,
     SupersededError,
+    is_used,
     kept_key,
     known_id,
     register,
-    require_usable,
 )
 from mapigw.mailbox.mailboxes import Mailbox, MailboxError, folder_change, sibling
 from mapigw.mailbox.permissions import Accessor, Rights, effective_rights, inherit_permissions
@@ -77,7 +77,8 @@ async def import_folder(
         if row is not None:
             return await work.change(row)
         if folder_id:
-            await require_usable(connection, mailbox, work.parent_id, folder_id, imported.source_key)
+            if await is_used(connection, mailbox, work.parent_id, folder_id, imported.source_key):
+                raise ImportedObjectGoneError("a message has the id")
         else:
             folder_id = await register(connection, mailbox, imported.source_key)
         if parent_id is None:

@@ -49,6 +49,10 @@ class MessageChangedError(MailboxError):
     """Another transaction has changed the message since it was opened."""
 
 
+class MessageExistsError(MailboxError):
+    """A message that was to be made has been made meanwhile."""
+
+
 class RuleTooLargeError(MailboxError):
     """The condition of an extended rule is too large."""
 
@@ -157,8 +161,8 @@ async def save_message(mailbox: Mailbox, draft: Draft, *, force: bool = False) -
     """Save a new or a changed message; when this returns it is on disk. Returns its row.
 
     With ``force`` what others saved since it was opened is overwritten. Raises `MessageChangedError`,
-    `MessageGoneError`, `NotFoundError` (the folder), `RuleTooLargeError`, `MissingBlobError` (a large value that was
-    written too long ago).
+    `MessageGoneError`, `MessageExistsError`, `NotFoundError` (the folder), `RuleTooLargeError`, `MissingBlobError` (a
+    large value that was written too long ago).
     """
     if draft.row.is_associated and exceeds_rule_limit(draft.content.properties):
         raise RuleTooLargeError("the condition of an extended rule is too large")

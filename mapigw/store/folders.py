@@ -5,11 +5,13 @@ from dataclasses import dataclass, fields
 from typing import Any, NamedTuple, Self
 
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
     FromClause,
     ScalarSelect,
     Select,
     Table,
+    bindparam,
     delete,
     func,
     insert,
@@ -114,9 +116,30 @@ def _existing(mailbox_id: int) -> Select[Any]:
     return select(*_COLUMNS).where(folder.c.mailbox_id == mailbox_id, folder.c.deleted.is_(None))
 
 
+# Made once: they cost more to make than to execute.
+_ONE = select(*_COLUMNS).where(
+    folder.c.mailbox_id == bindparam("mailbox"), folder.c.deleted.is_(None), folder.c.folder_id == bindparam("id")
+)
+_COUNTED = (
+    "content_count",
+    "content_unread_count",
+    "associated_count",
+    "content_size",
+    "associated_size",
+    "deleted_count",
+)
+_COUNT = (
+    update(folder)
+    .where(folder.c.mailbox_id == bindparam("mailbox"), folder.c.folder_id == bindparam("id"))
+    .values(
+        {name: folder.c[name] + bindparam(f"{name}_added", type_=BigInteger) for name in _COUNTED}
+        | {"content_change_number": bindparam("change"), "local_commit_time": bindparam("moment")}
+    )
+)
+
+
 async def select_folder(connection: AsyncConnection, mailbox_id: int, folder_id: int) -> Folder | None:
-    statement = _existing(mailbox_id).where(folder.c.folder_id == folder_id)
-    row = (await connection.execute(statement)).one_or_none()
+    row = (await connection.execute(_ONE, {"mailbox": mailbox_id, "id": folder_id})).one_or_none()
     return None if row is None else Folder(*row)
 
 
@@ -285,21 +308,10 @@ async def count_contents(
     deleted: int = 0,
 ) -> None:
     """Add differences to a folder's counts, after a change to what it contains."""
-    columns = folder.c
-    await connection.execute(
-        update(folder)
-        .where(columns.mailbox_id == mailbox_id, columns.folder_id == folder_id)
-        .values(
-            content_count=columns.content_count + content,
-            content_unread_count=columns.content_unread_count + unread,
-            associated_count=columns.associated_count + associated,
-            content_size=columns.content_size + content_size,
-            associated_size=columns.associated_size + associated_size,
-            deleted_count=columns.deleted_count + deleted,
-            content_change_number=change_number,
-            local_commit_time=commit_time,
-        )
-    )
+    added = (content, unread, associated, content_size, associated_size, deleted)
+    values = {f"{name}_added": number for name, number in zip(_COUNTED, added, strict=True)}
+    values |= {"mailbox": mailbox_id, "id": folder_id, "change": change_number, "moment": commit_time}
+    await connection.execute(_COUNT, values)
 
 
 async def count_subfolder(connection: AsyncConnection, mailbox_id: int, folder_id: int, *, moment: int) -> None:

@@ -1,8 +1,9 @@
 """Queries of synchronization uploads: what an imported id stands for here (MS-OXCFXICS 3.1.5.3, 3.2.5.9.4)."""
 
 from collections.abc import Sequence
+from typing import Final, NamedTuple
 
-from sqlalchemy import delete, insert, select, union_all
+from sqlalchemy import ColumnElement, ScalarSelect, Table, bindparam, delete, insert, or_, select, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mapigw.store.schema import (
@@ -23,16 +24,47 @@ async def handed_out(connection: AsyncConnection, mailbox_id: int) -> list[tuple
     return [(row[0], row[1]) for row in await connection.execute(statement)]
 
 
-async def is_handed_out(connection: AsyncConnection, mailbox_id: int, object_id: int) -> bool:
-    """Whether the id is one of those that clients got to use themselves."""
-    columns = local_replica_range.c
-    statement = (
-        select(columns.first + columns.count > object_id)
-        .where(columns.mailbox_id == mailbox_id, columns.first <= object_id)
-        .order_by(columns.first.desc())
-        .limit(1)
-    )
-    return bool((await connection.execute(statement)).scalar())
+class Standing(NamedTuple):
+    """What is known of an id that an import wants to use in a folder."""
+
+    is_message: bool
+    """A message has it, not soft-deleted."""
+    is_used: bool
+    """An object has or had it."""
+    is_excluded: bool
+    """A client said that it will not come into the folder."""
+    is_handed_out: bool
+    """It is one of those that clients got to use themselves."""
+
+
+async def select_standing(connection: AsyncConnection, mailbox_id: int, folder_id: int, object_id: int) -> Standing:
+    statement, values = _STANDING, {"mailbox": mailbox_id, "folder": folder_id, "object": object_id}
+    row = (await connection.execute(statement, values)).one()
+    return Standing(bool(row[0]), bool(row[0] or row[1]), bool(row[2]), bool(row[3]))
+
+
+def _exists(table: Table, name: str) -> ColumnElement[bool]:
+    mine = (table.c.mailbox_id == bindparam("mailbox"), table.c[name] == bindparam("object"))
+    return select(table.c[name]).where(*mine).exists()
+
+
+def _nearest(table: Table, inside: ColumnElement[bool], *conditions: ColumnElement[bool]) -> ScalarSelect[bool]:
+    """What ``inside`` says of the last range that begins at the object's id or before it."""
+    columns = table.c
+    mine = (columns.mailbox_id == bindparam("mailbox"), columns.first <= bindparam("object"), *conditions)
+    return select(inside).where(*mine).order_by(columns.first.desc()).limit(1).scalar_subquery()
+
+
+_STANDING: Final = select(  # made once: it costs more to make than to execute
+    _exists(message, "message_id"),
+    or_(_exists(deleted_message, "message_id"), _exists(folder, "folder_id"), _exists(tombstone, "object_id")),
+    _nearest(
+        deleted_range,
+        deleted_range.c.last >= bindparam("object"),
+        deleted_range.c.folder_id == bindparam("folder"),
+    ),
+    _nearest(local_replica_range, local_replica_range.c.first + local_replica_range.c.count > bindparam("object")),
+)
 
 
 async def select_used(connection: AsyncConnection, mailbox_id: int, object_ids: Sequence[int]) -> set[int]:
@@ -50,18 +82,6 @@ async def select_used(connection: AsyncConnection, mailbox_id: int, object_ids: 
         )
     )
     return set((await connection.execute(statement)).scalars())
-
-
-async def is_excluded(connection: AsyncConnection, mailbox_id: int, folder_id: int, object_id: int) -> bool:
-    """Whether a client said that the id will not come into the folder."""
-    columns = deleted_range.c
-    statement = (
-        select(columns.last >= object_id)
-        .where(columns.mailbox_id == mailbox_id, columns.folder_id == folder_id, columns.first <= object_id)
-        .order_by(columns.first.desc())
-        .limit(1)
-    )
-    return bool((await connection.execute(statement)).scalar())
 
 
 async def select_excluded(connection: AsyncConnection, mailbox_id: int, folder_id: int) -> list[tuple[int, int]]:

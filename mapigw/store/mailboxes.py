@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import case, delete, func, insert, select, update
+from sqlalchemy import BigInteger, bindparam, case, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mapigw.store import schema
@@ -88,13 +88,15 @@ async def select_mailbox(connection: AsyncConnection, mailbox_id: int) -> Mailbo
 
 async def allocate(connection: AsyncConnection, mailbox_id: int, count: int = 1) -> int:
     """Take ``count`` values from the mailbox's counter; returns the first."""
-    statement = (
-        update(mailbox)
-        .where(mailbox.c.mailbox_id == mailbox_id)
-        .values(next_counter=mailbox.c.next_counter + count)
-        .returning(mailbox.c.next_counter)
-    )
-    return int((await connection.execute(statement)).scalar_one()) - count
+    return int((await connection.execute(_ALLOCATE, {"mailbox": mailbox_id, "count": count})).scalar_one()) - count
+
+
+_ALLOCATE = (
+    update(mailbox)
+    .where(mailbox.c.mailbox_id == bindparam("mailbox"))
+    .values(next_counter=mailbox.c.next_counter + bindparam("count", type_=BigInteger))
+    .returning(mailbox.c.next_counter)
+)
 
 
 async def allocate_message_ids(connection: AsyncConnection, mailbox_id: int, count: int) -> int:

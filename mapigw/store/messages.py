@@ -70,6 +70,16 @@ async def insert_messages(connection: AsyncConnection, mailbox_id: int, rows: It
     await connection.execute(insert(message), values)
 
 
+async def insert_message(connection: AsyncConnection, mailbox_id: int, row: MessageRow) -> bool:
+    """Insert one, unless there is one of its id already; returns whether it was."""
+    values = {name: getattr(row, name) for name in _NAMES}
+    result = await connection.execute(_INSERT_NEW, {"mailbox_id": mailbox_id, **values})
+    return result.rowcount > 0
+
+
+_INSERT_NEW = upsert(message).on_conflict_do_nothing()
+
+
 async def insert_mime(connection: AsyncConnection, mailbox_id: int, rows: Sequence[MimeRow]) -> None:
     await connection.execute(insert(message_mime), [{"mailbox_id": mailbox_id, **row._asdict()} for row in rows])
 

@@ -208,3 +208,19 @@ async def test_versions_with_large_values_are_kept_and_counted(
         "SynchronizationImportDeletes", collector, import_delete_flags=2, property_values=[(0x00001102, [key.build()])]
     )
     assert not await blob_counts(own_mailbox)
+
+
+async def test_a_deletion_wins_over_an_edit_that_it_has_not_seen(
+    laptop: Replica, phone: Replica, inbox: int, own_mailbox: Mailbox
+) -> None:
+    """A deletion tells no version; what was deleted so can be recovered."""
+    _, key, before = await upload(laptop, inbox, "start")
+    await upload(phone, inbox, "edited", key=key, before=before, modified=LATER)
+    collector = await laptop.collector(inbox)
+    await laptop.client.value(
+        "SynchronizationImportDeletes", collector, import_delete_flags=0, property_values=[(0x00001102, [key.build()])]
+    )
+    assert (await phone.download(inbox)).deleted == [key.counter]
+    deleted = await own_mailbox.deleted_message(key.counter)
+    assert deleted is not None
+    assert deleted.subject == "edited"

@@ -358,6 +358,18 @@ async def test_each_change_is_heard_of_once(mailbox: Mailbox, elsewhere: Mailbox
     assert last == {INBOX: (60, 60), SENT: (60, 60)}
 
 
+async def test_a_transaction_of_this_process_that_is_about_to_be_committed(
+    mailbox: Mailbox, elsewhere: Mailbox, ear: Ear
+) -> None:
+    """Its numbers, which are behind those of the other process, hide nothing."""
+    (message,) = await append(elsewhere, INBOX, is_read=True)
+    async with mailbox.database.read() as connection:
+        last = await store.last_counter(connection, mailbox.mailbox_id)
+    mailbox.hub.claim(mailbox.mailbox_id, last, last + 7)
+    await publish_foreign_changes(mailbox.database, mailbox.hub)
+    assert ear.take() == [Event(CREATED, INBOX, message), folder_modified(INBOX, 1, 0)]
+
+
 async def test_another_process_is_heard_within_a_second(here: Mailboxes, mailbox: Mailbox, elsewhere: Mailbox) -> None:
     heard = asyncio.Event()
     await here.listen(mailbox.mailbox_id, lambda _changes: heard.set())
