@@ -32,7 +32,7 @@ from mapigw.server.event_log import EventLog, EventLogHandler
 from mapigw.server.log_file import LogFile
 from mapigw.server.mapihttp import MapiHttp
 from mapigw.server.oab import OabHandler
-from mapigw.server.tls import CertificateError, load_certificate, self_signed_certificate, server_context
+from mapigw.server.tls import CertificateError, replace_certificate, self_signed_certificate, server_context
 from mapigw.store.collect import collect_daily
 from mapigw.store.database import Database
 from nspi.endpoint import NspiEndpoint
@@ -119,7 +119,7 @@ class Gateway:
             await log_file.reopen()
         if self._tls and self.certificate:
             try:
-                await asyncio.to_thread(load_certificate, self._tls, self.certificate, self._key)
+                await asyncio.to_thread(replace_certificate, self._tls, self.certificate, self._key)
             except CertificateError as error:
                 _log.error("%s; the certificate stays as it was", error)
 

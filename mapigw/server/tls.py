@@ -31,26 +31,32 @@ class CertificateError(Exception):
     """The certificate cannot be used. The message names the file and the reason."""
 
 
+def replace_certificate(context: ssl.SSLContext, certificate: Path, key: Path | None = None) -> None:
+    """Give a context in use another certificate; connections that are open keep theirs.
+
+    A handshake has the old certificate with its key or the new one with its own: loaded into the context itself, they
+    would not match for a moment, and the handshakes of that moment would fail.
+
+    Blocks. Raises `CertificateError`; the context then works on with what it had.
+    """
+    replacement = server_context(certificate, key)
+
+    def replace(connection: ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> None:
+        connection.context = replacement
+
+    context.sni_callback = replace  # called in every handshake, also without a server name
+
+
 def server_context(certificate: Path, key: Path | None = None) -> ssl.SSLContext:
     """A context for a server: TLS 1.2 or newer. Blocks. Raises `CertificateError`."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    load_certificate(context, certificate, key)
-    return context
-
-
-def load_certificate(context: ssl.SSLContext, certificate: Path, key: Path | None = None) -> None:
-    """Give a context, also one in use, another certificate; connections that are open keep theirs.
-
-    Blocks. Raises `CertificateError`; the context then works on with what it had.
-    """
     try:
-        probe = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)  # a pair that does not match would spoil a context in use
-        probe.load_cert_chain(certificate, key)
         context.load_cert_chain(certificate, key)
     except OSError as error:
         names = " and ".join(str(name) for name in (certificate, key) if name)
         raise CertificateError(f"{names}: {error.strerror or error}") from None
+    return context
 
 
 def self_signed_certificate(folder: Path, names: Iterable[str]) -> tuple[Path, Path]:

@@ -1,0 +1,8 @@
+"""Mail on its way."""
+
+revision = "0005"
+down_revision = "0004"
+
+
+def upgrade() -> None:
+    pass
