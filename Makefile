@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: install run test check bench fuzz soak coverage-doc lock clean
+.PHONY: install run test check bench fuzz soak faults coverage-doc lock clean
 
 install: $(INSTALLED)
 
@@ -40,6 +40,10 @@ MINUTES ?= 60
 
 soak: $(INSTALLED)
 	$(BIN)/python -m tests.soak --minutes $(MINUTES)
+
+# Clients that are told of ten thousand changes, while connections are cut and the server is killed.
+faults: $(INSTALLED)
+	$(BIN)/python -m tests.faults
 
 coverage-doc: $(INSTALLED)
 	$(BIN)/python -m tools.coverage_table docs/coverage.md

@@ -4,6 +4,7 @@ They are text with a place for each value, so that what Outlook gets can be read
 values are the same bytes: Outlook keeps the last answer and acts on differences.
 """
 
+from collections.abc import Iterable
 from datetime import datetime
 from urllib.parse import urlsplit
 from uuid import NAMESPACE_DNS, UUID, uuid5
@@ -27,8 +28,10 @@ ERROR_MESSAGES = {
 }
 
 
-def outlook_settings(user: User, base_url: str) -> bytes:
+def outlook_settings(user: User, base_url: str, alternative_mailboxes: Iterable[User] = ()) -> bytes:
     """The settings of a mailbox that is reached by MAPI over HTTP (MS-OXDSCLI 4.4, 3.2.5.1 version 1).
+
+    ``alternative_mailboxes`` are others that the client is to open beside it.
 
     There is one network here, so the internal and the external URL are the same. No EXCH and no EXPR block may stand
     beside mapiHttp; the EXHTTP block says how to authenticate where Outlook calls anything else than MAPI, and where
@@ -68,9 +71,35 @@ def outlook_settings(user: User, base_url: str) -> bytes:
         <AuthPackage>basic</AuthPackage>
         <OABUrl>{offline_address_book}</OABUrl>
       </Protocol>
+{"".join(_alternative_mailbox(mailbox, base_url) for mailbox in alternative_mailboxes)}\
     </Account>
   </Response>
 {_FOOT}""".encode()
+
+
+def _alternative_mailbox(mailbox: User, base_url: str) -> str:
+    """A mailbox that a client opens with its user's own credentials (MS-OXDSCLI 2.2.4.1.1.2.5).
+
+    By its address the client asks for its settings. Only where there is none, LegacyDN and Server stand in its place.
+    """
+    if mailbox.address:
+        address = escape(mailbox.address)
+        where = f"""\
+        <SmtpAddress>{address}</SmtpAddress>
+        <OwnerSmtpAddress>{address}</OwnerSmtpAddress>
+"""
+    else:
+        where = f"""\
+        <LegacyDN>{escape(mailbox.legacy_dn)}</LegacyDN>
+        <Server>{escape(_host(base_url))}</Server>
+"""
+    return f"""\
+      <AlternativeMailbox>
+        <Type>Delegate</Type>
+        <DisplayName>{escape(mailbox.display_name)}</DisplayName>
+{where}\
+      </AlternativeMailbox>
+"""
 
 
 def deployment_id(user: User) -> UUID:

@@ -3,8 +3,8 @@
 `answer` serves /autodiscover/autodiscover.xml to users who have logged in; every answer is HTTP status 200, refusals
 too, as the specification has it. `answer_json` serves /autodiscover/autodiscover.json to everybody.
 
-Nobody learns here which addresses exist. The XML is answered for the user's own addresses; any other one, known or not,
-"can't be found". The JSON depends on the protocol alone.
+Nobody learns here which addresses exist. The XML is answered for the user's own addresses, and for those of mailboxes
+that the user has a right on; any other one, known or not, "can't be found". The JSON depends on the protocol alone.
 """
 
 import json
@@ -13,9 +13,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from autodiscover import documents
-from autodiscover.request import InvalidRequest, NoProvider, Schema, parse
+from autodiscover.request import InvalidRequest, NoProvider, Request, Schema, parse
 from mapigw.directory.addresses import lookup_key
+from mapigw.directory.directory import Directory
 from mapigw.directory.model import User
+from mapigw.mailbox.permissions import Right
 
 _XML = "text/xml; charset=utf-8"
 _JSON = "application/json; charset=utf-8"
@@ -32,17 +34,22 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-async def answer(user: User, body: bytes, *, base_url: str, mapi_http_capability: str | None) -> Answer:
+async def answer(
+    directory: Directory, user: User, body: bytes, *, base_url: str, mapi_http_capability: str | None
+) -> Answer:
     """Answer a POST of ``body``, or a GET, which has none and so is an invalid request as on Exchange.
 
     ``base_url`` is scheme and host that the client is to use, ``https://mail.example.org``, without a slash at the end;
     ``mapi_http_capability`` the value of the X-MapiHttpCapability header. The caller need not read more of a body than
     `autodiscover.request.BODY_LIMIT` + 1 bytes.
     """
-    return Answer(200, _XML, _document(user, body, base_url, mapi_http_capability), {"Cache-Control": "private"})
+    document = await _document(directory, user, body, base_url, mapi_http_capability)
+    return Answer(200, _XML, document, {"Cache-Control": "private"})
 
 
-def _document(user: User, body: bytes, base_url: str, mapi_http_capability: str | None) -> bytes:
+async def _document(
+    directory: Directory, user: User, body: bytes, base_url: str, mapi_http_capability: str | None
+) -> bytes:
     moment = datetime.now(UTC)
     try:
         request = parse(body)
@@ -61,13 +68,38 @@ def _document(user: User, body: bytes, base_url: str, mapi_http_capability: str 
         if address != user.address:
             return documents.mobile_sync_redirect(user, request.email_address)
         return documents.error(601, base_url, moment, request.schema)  # ActiveSync is not served
-    if not is_own:
+    mailbox = user if is_own else await _shared(directory, user, request)
+    if mailbox is None:
         return documents.error(500, base_url, moment, request.schema)
     if not _is_capable(mapi_http_capability):
         # MS-OXDSCLI 3.2.5.1: the answer then names RPC endpoints (EXCH, EXPR) and never mapiHttp. There are none here,
         # so for such a client (Outlook 2010, or one with MAPI over HTTP switched off) the address has no settings.
         return documents.error(501, base_url, moment, request.schema)
-    return documents.outlook_settings(user, base_url)
+    alternatives = await _alternative_mailboxes(directory, user) if is_own else []
+    return documents.outlook_settings(mailbox, base_url, alternatives)
+
+
+async def _shared(directory: Directory, user: User, request: Request) -> User | None:
+    """The mailbox that is asked for, if the user has a right on it as a whole."""
+    if request.email_address:
+        found = await directory.by_address(request.email_address)
+    else:
+        found = await directory.by_legacy_dn(request.legacy_dn)
+    return found if found is not None and await _is_shown(directory, user, found) else None
+
+
+async def _alternative_mailboxes(directory: Directory, user: User) -> list[User]:
+    """The mailboxes that the user has subscribed to and may open, always in the same order."""
+    found = []
+    for mailbox_id, active in (await directory.sharing.subscriptions(user)).items():
+        mailbox = await directory.by_mailbox(mailbox_id) if active else None
+        if mailbox is not None and await _is_shown(directory, user, mailbox):
+            found.append(mailbox)
+    return sorted(found, key=lambda mailbox: mailbox.mailbox_id)
+
+
+async def _is_shown(directory: Directory, user: User, mailbox: User) -> bool:
+    return mailbox.enabled and await directory.mailbox_rights(user, mailbox) > Right.NONE
 
 
 def _is_capable(mapi_http_capability: str | None) -> bool:

@@ -4,17 +4,20 @@ import random
 import resource
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 from uuid import UUID
+from zlib import crc32
 
 from rich.table import Table
 
+from benchmarks.nspi import details_of
 from mapigw.directory.directory import legacy_dn
-from mapigw.directory.model import User
+from mapigw.directory.model import Contact, Entry, Group, User
+from oab.entries import Binaries
 from oab.generation import generate
 from oab.verification import verify
 
@@ -24,15 +27,30 @@ _FIRST = ("Anna", "Émile", "Maria", "Peter", "Tom", "Ülrich", "Zoë", "山田"
 _LAST = ("Bauer", "Ivanov", "Lind", "Müller", "Okafor", "Smith", "Tanaka")
 
 
-def _people(count: int) -> list[User]:
+def _people(count: int) -> list[Entry]:
+    """One in fifty is a contact, one in a hundred a group of twenty."""
     chance = random.Random(count)
-    people = []
+    people: list[Entry] = []
     for number in range(count):
         guid, address = UUID(int=chance.getrandbits(128)), f"user{number}@{DOMAIN}"
-        name = f"{chance.choice(_FIRST)} {chance.choice(_LAST)} {number}"
-        alias = (f"alias{number}@{DOMAIN}",)
-        people.append(User(number, number, guid, address, name, legacy_dn(guid, address), DOMAIN, alias, True, False))
+        first, last = chance.choice(_FIRST), chance.choice(_LAST)
+        name, dn = f"{first} {last} {number}", legacy_dn(guid, address)
+        details = details_of(chance, first, last)
+        aliases = (f"alias{number}@{DOMAIN}",)
+        if number % 100 == 0:
+            members = tuple(f"user{chance.randrange(count)}@{DOMAIN}" for _ in range(20))
+            people.append(Group(number, address, name, dn, DOMAIN, members))
+        elif number % 50 == 0:
+            people.append(Contact(number, address, name, dn, DOMAIN, aliases=aliases, details=details))
+        else:
+            people.append(User(number, number, guid, address, name, dn, DOMAIN, aliases, True, False, details=details))
     return people
+
+
+def _read(entries: Sequence[Entry]) -> Binaries:
+    """Every tenth has a certificate and a photo."""
+    chosen = [entry.legacy_dn.lower() for entry in entries if crc32(entry.legacy_dn.encode()) % 10 == 0]
+    return Binaries({dn: [bytes(1200)] for dn in chosen}, set(chosen))
 
 
 def _megabytes() -> float:
@@ -51,16 +69,16 @@ def _run(count: int) -> list[tuple[str, float, float, int]]:
             size = work()
             found.append((name, time.perf_counter() - started, _megabytes(), size))
 
-        measured("the users themselves", lambda: 0)
-        measured("made (wanted: under 60 s, 300 MB)", lambda: generate(data, DOMAIN, people, []).full.size)
-        measured("nothing changed", lambda: generate(data, DOMAIN, people, []).full.size)
+        measured("the entries themselves", lambda: 0)
+        measured("made (wanted: under 60 s, 300 MB)", lambda: generate(data, DOMAIN, people, _read).full.size)
+        measured("nothing changed", lambda: generate(data, DOMAIN, people, _read).full.size)
         for number in random.Random(1).sample(range(count), min(count, CHANGED)):
             people[number] = replace(people[number], display_name=f"Changed {number}")
         measured(
             f"{CHANGED} changed, differential file",
-            lambda: generate(data, DOMAIN, people, []).differences[-1].size,
+            lambda: generate(data, DOMAIN, people, _read).differences[-1].size,
         )
-        measured("verification", lambda: len(list(verify(data, DOMAIN, people, []))))
+        measured("verification", lambda: len(list(verify(data, DOMAIN, people, _read))))
     return found
 
 

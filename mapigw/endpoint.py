@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from mapigw.directory.model import User
+from mapigw.wire.codes import ErrorCode
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,8 @@ class SessionEndpoint(Protocol):
     the transport then closes the session."""
     request_types: frozenset[str]
     """The request types that need a session context, ``disconnect_type`` among them."""
+    too_many_sessions: ErrorCode
+    """The StatusCode of the failure that a client gets when there are as many sessions as there may be."""
 
     async def connect(self, user: User, body: bytes, client: ClientContext) -> tuple[bytes, EndpointSession | None]:
         """The response body, and the session when the request succeeded. Raises `WireError` for a malformed body."""

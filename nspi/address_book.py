@@ -1,172 +1,144 @@
-"""The address book as a list: who is in it, in which order, under which ids.
+"""The address book: who is in it, in which lists and orders, under which ids.
 
-An `AddressBook` is one moment of the directory. Minimal Entry IDs are made of the ids of users and groups, so that they
+An `AddressBook` is one moment of the directory. Minimal Entry IDs are made of the ids of the directory, so that they
 are the same in every session, and outlive a restart of the server, as the constant server GUID of Bind promises
-(MS-OXNSPI 3.1.4.6). The container of a domain, its global address list, holds the domain's users and groups.
+(MS-OXNSPI 3.1.4.6).
 """
 
-import asyncio
 import logging
 import re
 import sys
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from itertools import accumulate, islice, takewhile
-from typing import Final, Protocol
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from enum import IntEnum
+from itertools import accumulate
+from typing import Final
 from uuid import UUID
 
+from mapigw.directory import presentation
 from mapigw.directory.addresses import lookup_key
+from mapigw.directory.details import AttributeValue
+from mapigw.directory.model import Entry as Source
 from mapigw.directory.model import Group, User
 from mapigw.wire.entryids import AddressBookObjectType
-from nspi.collation import collation_key, folded
+from nspi.collation import collation_key, folded, language
+from nspi.containers import CONTAINERS, GAL, Table
 from nspi.entryids import PermanentEntryId
+from nspi.index import Links, Order, gently_sorted
 
 logger = logging.getLogger(__name__)
 
-GAL: Final = 0
-"""The container id of the Global Address List (MS-OXOABK 2.2.2.3)."""
 FIRST_MINIMAL_ID: Final = 0x1000
 """To which a user's id is added."""
 FIRST_GROUP_ID: Final = 0x40000000
 """To which a group's id is added."""
+FIRST_CONTACT_ID: Final = 0x60000000
+"""To which a contact's id is added."""
 LAST_MINIMAL_ID: Final = 0x7FFFFFFF
 
 LONGEST_NAME: Final = 1024
 """Nobody has a name, address or DN with more characters."""
 
+_MOST_ADDRESSES: Final = 1 << 12  # of one entry
 _PREFIXES = re.compile(r"=?(?:(?:smtp|sip|ex|x500|mailto):)?", re.IGNORECASE)
 _BRACKETED = re.compile(r"<([^<>]+)>\s*$")
 _WORD = re.compile(r"[^\s,;()\"'<>]+")
+_WORDS_OF: Final = (
+    "account",
+    "given_name",
+    "surname",
+    "office",
+    "phonetic_display_name",
+    "phonetic_given_name",
+    "phonetic_surname",
+)
+"""Attributes that an entry is found by, besides its name and addresses, as the offline address book flags them."""
 
 
-class Objects(Protocol):
-    """What the address book needs of `mapigw.directory.directory.Directory`."""
+class Link(IntEnum):
+    """The relations between entries that the address book shows from both ends."""
 
-    async def users(self, domain: str | None = None) -> tuple[User, ...]: ...
+    MEMBERS = 0
+    GROUPS = 1
+    MANAGER = 2
+    REPORTS = 3
+    OWNERS = 4
+    OWNED = 5
 
-    async def groups(self) -> tuple[Group, ...]: ...
 
-
-@dataclass(frozen=True, slots=True)
 class Entry:
-    """One object of the address book."""
+    """One object of an address book, for the time of a request."""
 
-    source: User | Group
-    minimal_id: int
-    sort_key: tuple[str, str, str]
-    groups: tuple[str, ...] = ()
-    """Addresses of the groups that it is a member of itself."""
+    __slots__ = ("_attributes", "book", "slot", "source")
+
+    def __init__(self, book: "AddressBook", slot: int) -> None:
+        self.book = book
+        self.slot = slot
+        self.source: Source = book.sources[slot]
+        self._attributes: Mapping[str, AttributeValue] | None = None
+
+    @property
+    def attributes(self) -> Mapping[str, AttributeValue]:
+        """The details of the entry, by name (`mapigw.directory.attributes`)."""
+        if self._attributes is None:
+            self._attributes = self.source.details.all()
+        return self._attributes
+
+    @property
+    def minimal_id(self) -> int:
+        return minimal_id_of(self.source)
 
     @property
     def user(self) -> User | None:
-        """None for a group."""
+        """None for what has no mailbox here."""
         return self.source if isinstance(self.source, User) else None
+
+    @property
+    def group(self) -> Group | None:
+        return self.source if isinstance(self.source, Group) else None
 
     @property
     def display_type(self) -> AddressBookObjectType:
         """PidTagDisplayType, and the type in entry ids (MS-OXNSPI 2.2.1.3)."""
-        is_group = isinstance(self.source, Group)
-        return AddressBookObjectType.DistributionList if is_group else AddressBookObjectType.LocalMailUser
+        return presentation.display_type(self.source)
+
+    @property
+    def display_name(self) -> str:
+        return presentation.display_name(self.source)
 
     @property
     def permanent_entry_id(self) -> bytes:
         return PermanentEntryId(self.source.legacy_dn, self.display_type).to_bytes()
 
-    @property
-    def account(self) -> str:
-        """The bare account: the primary address without its domain."""
-        return self.source.address.partition("@")[0]
-
-    @property
-    def aliases(self) -> tuple[str, ...]:
-        return self.source.aliases if isinstance(self.source, User) else ()
-
-    @property
-    def addresses(self) -> tuple[str, ...]:
-        return (self.source.address, *self.aliases)
-
-    @property
-    def members(self) -> tuple[str, ...]:
-        """Addresses of a group's members."""
-        return self.source.members if isinstance(self.source, Group) else ()
+    def linked(self, link: Link) -> "list[Entry]":
+        """Those that this one is linked to and that lists show, by display name."""
+        return [found for found in self.book.at(self.book.links[link].of(self.slot)) if not found.source.hidden]
 
 
-def _entry(source: User | Group, groups: tuple[str, ...]) -> Entry | None:
-    if isinstance(source, Group):
-        number, first, end = source.group_id, FIRST_GROUP_ID, LAST_MINIMAL_ID + 1
-    else:
+def minimal_id_of(source: Source) -> int:
+    """Raises ValueError for an id that has no room among those of its kind."""
+    if isinstance(source, User):
         number, first, end = source.user_id, FIRST_MINIMAL_ID, FIRST_GROUP_ID
+    elif isinstance(source, Group):
+        number, first, end = source.group_id, FIRST_GROUP_ID, FIRST_CONTACT_ID
+    else:
+        number, first, end = source.contact_id, FIRST_CONTACT_ID, LAST_MINIMAL_ID + 1
+    if not first < first + number < end:
+        raise ValueError(f"id {number} is out of range")
+    return first + number
+
+
+def _is_usable(source: Source) -> bool:
     try:
-        if not first < first + number < end:
-            raise ValueError(f"id {number} is out of range")
-        entry = Entry(source, first + number, collation_key(source.display_name or source.address), groups)
-        if "\0" in "".join((source.display_name, source.legacy_dn, *entry.addresses)):
+        minimal_id_of(source)
+        if "\0" in "".join((source.display_name, source.legacy_dn, *presentation.addresses(source))):
             raise ValueError("NUL in a name")
         source.legacy_dn.encode("ascii")
-        return entry
     except ValueError as error:  # one bad entry never spoils the list
-        logger.warning("address book leaves out %s: %s", source.address, error)
-        return None
-
-
-class Container:
-    """The sorted table of one address list, and the words by which its entries are found."""
-
-    def __init__(self, entries: Iterable[Entry]) -> None:
-        self.entries = tuple(sorted(entries, key=lambda entry: (entry.sort_key, entry.minimal_id)))
-        self._positions = {entry.minimal_id: position for position, entry in enumerate(self.entries)}
-        positions_of: dict[str, array[int]] = {}
-        for position, entry in enumerate(self.entries):
-            for word in set(_words(entry)):
-                positions_of.setdefault(word, array("I")).append(position)
-        self._words = sorted(positions_of)
-        self._starts = array("I", (0, *accumulate(len(positions_of[word]) for word in self._words)))
-        self._postings = array("I")
-        """Positions of the entries with each word, in the order of the words; those of word n begin at start n."""
-        for word in self._words:
-            self._postings.extend(positions_of.pop(word))
-
-    def __len__(self) -> int:
-        return len(self.entries)
-
-    def position(self, minimal_id: int) -> int | None:
-        return self._positions.get(minimal_id)
-
-    def seek(self, name: str) -> int:
-        """The position of the first entry whose display name is equal to or after ``name``; the length: none is."""
-        return bisect_left(self.entries, collation_key(name), key=lambda entry: entry.sort_key)
-
-    def by_words(self, text: str) -> list[Entry]:
-        """Entries in each of which every word of ``text`` begins a word of the name or an address, in table order."""
-        wanted = {folded(word) for word in _WORD.findall(text)}
-        if not wanted or len(text) > LONGEST_NAME:
-            return []
-        shortest, *others = sorted((self._beginning(word) for word in wanted), key=len)
-        positions = set(shortest)
-        for other in others:
-            positions.intersection_update(other)
-        return [self.entries[position] for position in sorted(positions)]
-
-    def _beginning(self, prefix: str) -> "array[int]":
-        """Positions of the entries with a word that begins so, some more than once."""
-        first = bisect_left(self._words, prefix)
-        after = bisect_left(self._words, prefix + chr(sys.maxunicode), first)
-        return self._postings[self._starts[first] : self._starts[after]]
-
-    def named(self, name: str) -> list[Entry]:
-        """Those with this account (of an alias, too), or else with this display name, whole, in table order."""
-        if not name or len(name) > LONGEST_NAME:
-            return []
-        account = name.lower() + "@"
-        found = [self.entries[position] for position in sorted(set(self._beginning(account)))]
-        accounts = [entry for entry in found if any(address.startswith(account) for address in entry.addresses)]
-        return accounts or self._with_name(folded(name))
-
-    def _with_name(self, name: str) -> list[Entry]:
-        first = bisect_left(self.entries, name, key=lambda entry: entry.sort_key[0])
-        return list(takewhile(lambda entry: entry.sort_key[0] == name, islice(self.entries, first, None)))
+        logger.warning("address book leaves out %s: %s", source.key, error)
+        return False
+    return True
 
 
 def _prefix_length(text: str) -> int:
@@ -174,59 +146,146 @@ def _prefix_length(text: str) -> int:
     return found.end() if found else 0
 
 
-def _words(entry: Entry) -> Iterator[str]:
-    for word in _WORD.findall(entry.source.display_name):
-        yield folded(word)
-    yield from entry.addresses  # lower case and ASCII as they are: the same strings, not others
+def _words(source: Source) -> Iterator[str]:
+    yield from _WORD.findall(source.display_name)
+    if source.details:
+        attributes = source.details.all()
+        for name in _WORDS_OF:
+            value = attributes.get(name)
+            if isinstance(value, str):
+                yield from _WORD.findall(value)
 
 
 class AddressBook:
-    """What the users of one domain see: every object by its ids, and the global address list.
+    """What the users of a domain see: every object by its ids, and the lists.
 
-    What is in other domains does not exist in it, by whatever id, address or name it is asked for: minimal ids can be
-    guessed, and domains may belong to strangers.
+    What is in domains that they do not see does not exist in it, by whatever id, address or name it is asked for:
+    minimal ids can be guessed, and domains may belong to strangers. A hidden entry is in no list and has no name that
+    is searched for, but whoever knows its DN or an address of it, as its own user does, finds it.
     """
 
-    def __init__(self, sources: Iterable[User | Group]) -> None:
-        sources = tuple(sources)
-        containing: dict[str, list[str]] = {}
-        for group in sources:
-            if isinstance(group, Group):
-                for member in group.members:
-                    containing.setdefault(member, []).append(group.address)
-        found = (_entry(source, tuple(containing.get(source.address, ()))) for source in sources)
-        entries = [entry for entry in found if entry is not None]
-        self._by_address = {address: entry for entry in entries for address in entry.addresses}
-        self._by_guid = {entry.source.mailbox_guid: entry for entry in entries if isinstance(entry.source, User)}
-        self.container = Container(entries)
-        """The global address list."""
-        self._in_dn_order = array("I", sorted(range(len(entries)), key=self._dn))
+    def __init__(self, sources: Iterable[Source]) -> None:
+        self.sources: Sequence[Source] = list(
+            gently_sorted(
+                filter(_is_usable, sources),
+                lambda source: (collation_key(presentation.display_name(source)), minimal_id_of(source)),
+            )
+        )
+        """Everybody by display name; a place here is called a slot."""
+        slots = range(len(self.sources))
+        self._hidden = {slot for slot in slots if self.sources[slot].hidden}
+        self._tables: dict[tuple[int, bool, int], Table] = {}
+        self._minimal_ids = Order(slots, self._minimal_id)
+        self._dns = Order(slots, self._dn)
+        self._x500 = {dn.lower(): slot for slot, source in enumerate(self.sources) for dn in source.x500}
+        self._mailboxes = Order((slot for slot in slots if isinstance(self.sources[slot], User)), self._mailbox)
+        self._addresses = Order(
+            (
+                slot * _MOST_ADDRESSES + number
+                for slot, source in enumerate(self.sources)
+                for number in range(min(len(presentation.addresses(source)), _MOST_ADDRESSES))
+            ),
+            self._address,
+        )
+        """Numbers made of a slot and of the place of an address among those of the entry."""
+        self._index_words()
+        self.links = self._linked()
 
-    def _dn(self, position: int) -> str:
-        return self.container.entries[position].source.legacy_dn.lower()
+    def _index_words(self) -> None:
+        slots_of: dict[str, array[int]] = {}
+        for slot, source in enumerate(self.sources):
+            if slot not in self._hidden:
+                for word in {folded(word) for word in _words(source)}:
+                    slots_of.setdefault(word, array("Q")).append(slot)
+        self._words = list(gently_sorted(slots_of))
+        self._starts = array("Q", (0, *accumulate(len(slots_of[word]) for word in self._words)))
+        self._postings = array("Q")
+        """Slots of the entries with each word, in the order of the words; those of word n begin at start n."""
+        for word in self._words:
+            self._postings.extend(slots_of.pop(word))
+
+    def _linked(self) -> dict[Link, Links]:
+        by_key = {source.key: slot for slot, source in enumerate(self.sources)}
+        by_dn = {source.legacy_dn: slot for slot, source in enumerate(self.sources)}
+        groups = [(slot, source) for slot, source in enumerate(self.sources) if isinstance(source, Group)]
+        members = [(slot, by_key[key]) for slot, group in groups for key in group.members if key in by_key]
+        owners = [(slot, by_dn[dn]) for slot, group in groups for dn in group.managers if dn in by_dn]
+        managers = [
+            (slot, by_dn[source.manager])
+            for slot, source in enumerate(self.sources)
+            if not isinstance(source, Group) and source.manager in by_dn
+        ]
+        found = {Link.MEMBERS: members, Link.OWNERS: owners, Link.MANAGER: managers}
+        opposite = {Link.MEMBERS: Link.GROUPS, Link.OWNERS: Link.OWNED, Link.MANAGER: Link.REPORTS}
+        return {
+            **{link: Links(pairs) for link, pairs in found.items()},
+            **{opposite[link]: Links((to, of) for of, to in pairs) for link, pairs in found.items()},
+        }
+
+    def __len__(self) -> int:
+        return len(self.sources)
+
+    def _minimal_id(self, slot: int) -> int:
+        return minimal_id_of(self.sources[slot])
+
+    def _name(self, slot: int) -> str:
+        return presentation.display_name(self.sources[slot])
+
+    def _phonetic_name(self, slot: int) -> str:
+        return self.sources[slot].details.get("phonetic_display_name") or self._name(slot)
+
+    def _dn(self, slot: int) -> str:
+        return self.sources[slot].legacy_dn.lower()
+
+    def _mailbox(self, slot: int) -> int:
+        source = self.sources[slot]
+        return source.mailbox_guid.int if isinstance(source, User) else 0
+
+    def _address(self, number: int) -> str:
+        slot, place = divmod(number, _MOST_ADDRESSES)
+        return presentation.addresses(self.sources[slot])[place]
+
+    def at(self, slots: Iterable[int]) -> list[Entry]:
+        return [Entry(self, slot) for slot in slots]
+
+    def _at(self, slot: int | None) -> Entry | None:
+        return None if slot is None else Entry(self, slot)
+
+    def is_in(self, container_id: int, slot: int) -> bool:
+        """Whether an entry is in a container."""
+        return slot not in self._hidden and CONTAINERS[container_id].holds(self.sources[slot])
+
+    def table(self, container_id: int, *, phonetic: bool = False, sort_locale: int = 0) -> Table:
+        """The rows of a container, whose id is one of `CONTAINERS`, by display name or by phonetic name."""
+        key = (container_id, phonetic, language(sort_locale))
+        table = self._tables.get(key)
+        if table is None:
+            shown = (slot for slot in range(len(self.sources)) if self.is_in(container_id, slot))
+            name = self._phonetic_name if phonetic else self._name
+            table = Table(shown, name, self._minimal_id, key[2], are_sorted=not phonetic and not key[2])
+            self._tables[key] = table
+        return table
 
     def by_minimal_id(self, minimal_id: int) -> Entry | None:
-        position = self.container.position(minimal_id)
-        return None if position is None else self.container.entries[position]
-
-    def by_addresses(self, addresses: Iterable[str]) -> list[Entry]:
-        """Those of the primary addresses that this book has, in table order."""
-        known = [entry for address in addresses if (entry := self._by_address.get(address)) is not None]
-        return sorted(known, key=lambda entry: self.container.position(entry.minimal_id) or 0)
+        return self._at(self._minimal_ids.find(minimal_id))
 
     def by_dn(self, dn: str) -> Entry | None:
-        dn = dn.lower()
-        index = bisect_left(self._in_dn_order, dn, key=self._dn)
-        if index == len(self._in_dn_order) or self._dn(self._in_dn_order[index]) != dn:
+        """By the DN, or by a further one (X500 proxy address)."""
+        if len(dn) > LONGEST_NAME:
             return None
-        return self.container.entries[self._in_dn_order[index]]
+        slot = self._dns.find(dn.lower())
+        return self._at(slot if slot is not None else self._x500.get(dn.lower()))
 
     def by_mailbox(self, mailbox_id: str) -> Entry | None:
         """Whose mailbox ``guid@domain`` is, the form of MailboxId in URLs and server names."""
         try:
-            return self._by_guid.get(UUID(mailbox_id.partition("@")[0]))
+            return self._at(self._mailboxes.find(UUID(mailbox_id.partition("@")[0]).int))
         except ValueError:
             return None
+
+    def _by_address(self, address: str) -> Entry | None:
+        number = self._addresses.find(address)
+        return None if number is None else Entry(self, number // _MOST_ADDRESSES)
 
     def exact(self, text: str) -> Entry | None:
         """Who is meant by an address, alias or DN, with or without its type (``SMTP:``, ``X500:``, ``=SMTP:``)."""
@@ -234,63 +293,61 @@ class AddressBook:
         bracketed = _BRACKETED.search(text)
         text = bracketed[1] if bracketed else text
         text = text[_prefix_length(text) :].strip()
-        return self.by_dn(text) if text.startswith("/") else self._by_address.get(lookup_key(text) or "")
+        return self.by_dn(text) if text.startswith("/") else self._by_address(lookup_key(text) or "")
 
-    def matches(self, text: str) -> list[Entry]:
-        """Every entry that ``text`` may mean (MS-OXNSPI 3.1.4.7), in table order."""
-        container = self.container
-        exact = self.exact(text)
+    def matches(self, text: str, *, asking: Entry | None = None) -> list[int]:
+        """The slots of every entry that ``text`` may mean (MS-OXNSPI 3.1.4.7), ascending."""
+        exact = self._certain(text, asking)
         if exact is not None:
-            return [exact]
-        return container.named(text[1:].strip()) if text.startswith("=") else container.by_words(text)
+            return [exact.slot]
+        return self._named(text[1:].strip()) if text.startswith("=") else self._by_words(text)
 
-    def resolve(self, text: str) -> list[Entry]:
-        """Ambiguous name resolution (MS-OXNSPI 3.1.4.7): the entry that is meant, none, or all that may be.
+    def resolve(self, text: str, *, asking: Entry | None = None) -> list[int]:
+        """Ambiguous name resolution (MS-OXNSPI 3.1.4.7): the slot of who is meant, none, or those of all that may be.
 
-        An address, alias or DN comes first, then the bare account, then the whole display name, and
-        only then, unless ``text`` begins with ``=``, what begins with its words.
+        An address, alias or DN comes first, then the bare account, then the whole display name, and only then, unless
+        ``text`` begins with ``=``, what begins with its words. Who asks is found by the own name even if hidden.
         """
-        exact = self.exact(text)
+        exact = self._certain(text, asking)
         if exact is not None:
-            return [exact]
-        container = self.container
+            return [exact.slot]
         if text.startswith("="):
-            return container.named(text[1:].strip())
-        return container.named(text.strip()) or container.by_words(text)
+            return self._named(text[1:].strip())
+        return self._named(text.strip()) or self._by_words(text)
+
+    def _certain(self, text: str, asking: Entry | None) -> Entry | None:
+        exact = self.exact(text)
+        if exact is None and asking is not None and asking.source.hidden and len(text) <= LONGEST_NAME:
+            return asking if _is_called(asking.source, text.removeprefix("=").strip()) else None
+        return exact
+
+    def _by_words(self, text: str) -> list[int]:
+        """Of the entries in each of which every word of ``text`` begins a word of the name or an address."""
+        wanted = {folded(word) for word in _WORD.findall(text)}
+        if not wanted or len(text) > LONGEST_NAME:
+            return []
+        shortest, *others = sorted((self._beginning(word) for word in wanted), key=len)
+        for other in others:
+            shortest.intersection_update(other)
+        return sorted(shortest)
+
+    def _beginning(self, prefix: str) -> set[int]:
+        """Slots of the entries with a word or an address that begins so."""
+        first = bisect_left(self._words, prefix)
+        after = bisect_left(self._words, prefix + chr(sys.maxunicode), first)
+        return self._with_address(prefix).union(self._postings[self._starts[first] : self._starts[after]])
+
+    def _with_address(self, prefix: str) -> set[int]:
+        found = self._addresses.between(prefix, prefix + chr(sys.maxunicode))
+        return {number // _MOST_ADDRESSES for number in found} - self._hidden
+
+    def _named(self, name: str) -> list[int]:
+        """Of those with this account (of an alias, too), or else with this display name, whole."""
+        if not name or len(name) > LONGEST_NAME:
+            return []
+        return sorted(self._with_address(name.lower() + "@")) or self.table(GAL).named(name)
 
 
-class AddressBooks:
-    """The current `AddressBook` of each domain: made anew, off the event loop, when the directory has changed."""
-
-    def __init__(self, directory: Objects) -> None:
-        self._directory = directory
-        self._users: tuple[User, ...] = ()
-        self._groups: tuple[Group, ...] = ()
-        self._books: dict[str, AddressBook] = {}
-        self._building = asyncio.Lock()
-
-    async def current(self, domain: str) -> AddressBook:
-        """The address book that the users of ``domain`` see."""
-        if await self._changed():
-            async with self._building:
-                if await self._changed():  # again: while this request waited, another made the books
-                    users, groups = await self._directory.users(), await self._directory.groups()
-                    self._books = await asyncio.to_thread(self._made, users, groups)
-                    self._users, self._groups = users, groups
-        return self._books.get(domain) or AddressBook(())
-
-    async def _changed(self) -> bool:
-        return await self._directory.users() is not self._users or await self._directory.groups() is not self._groups
-
-    def _made(self, users: tuple[User, ...], groups: tuple[Group, ...]) -> dict[str, AddressBook]:
-        """The books of these; those that are there where only what they do not show has changed."""
-        if users == self._users and groups == self._groups:
-            return self._books
-        return _books((*users, *groups))
-
-
-def _books(sources: Iterable[User | Group]) -> dict[str, AddressBook]:
-    domains: dict[str, list[User | Group]] = {}
-    for source in sources:
-        domains.setdefault(source.domain, []).append(source)
-    return {domain: AddressBook(found) for domain, found in domains.items()}
+def _is_called(source: Source, name: str) -> bool:
+    wanted = folded(name)
+    return wanted in (folded(presentation.display_name(source)), presentation.account(source).lower())

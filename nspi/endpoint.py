@@ -5,21 +5,26 @@ session context is gone is answered like any other; Outlook sends DNToMId and Un
 """
 
 import asyncio
-from typing import Any, Final
+from dataclasses import replace
+from typing import Any, Final, Protocol
 from uuid import NAMESPACE_URL, uuid5
 
 from mapigw.directory.model import User
 from mapigw.endpoint import ClientContext, EndpointSession
 from mapigw.wire.codes import ErrorCode
 from nspi import codepages
-from nspi.address_book import AddressBook, AddressBooks, Objects
+from nspi.binaries import BinarySource
+from nspi.books import AddressBooks, Objects
 from nspi.errors import NspiError
 from nspi.handlers import HANDLERS, Call
+from nspi.handlers.changes import CHANGES, Changes
 from nspi.handlers.registry import DialogTemplate
 from nspi.stat import Stat
 from nspi.wire import REQUESTS, RESPONSES
 
-LONG_SEARCHES: Final = frozenset({"GetMatches", "ResolveNames", "SeekEntries", "ResortRestriction", "QueryRows"})
+LONG_SEARCHES: Final = frozenset(
+    {"GetMatches", "ResolveNames", "SeekEntries", "ResortRestriction", "QueryRows", "UpdateStat", "CompareMIds"}
+)
 LONG: Final = 2_000
 """From this many entries a search leaves the event loop."""
 LARGE: Final = 0x4000
@@ -34,8 +39,6 @@ _NOTHING: Final[dict[str, dict[str, Any]]] = {
     "GetProps": {"property_values": None},
     "GetSpecialTable": {"version": None, "rows": None},
     "GetTemplateInfo": {"row": None},
-    "ModLinkAtt": {},
-    "ModProps": {},
     "QueryRows": {"rows": None},
     "QueryColumns": {"columns": None},
     "ResolveNames": {"minimal_ids": None, "rows": None},
@@ -48,6 +51,10 @@ _NOTHING: Final[dict[str, dict[str, Any]]] = {
 """The fields of a response that refuses, besides State and CodePage, which are the request's own."""
 
 
+class Directory(Objects, BinarySource, Changes, Protocol):
+    """What the address book needs of `mapigw.directory.directory.Directory`."""
+
+
 class NspiEndpoint:
     """The `SessionEndpoint` of the address book.
 
@@ -58,12 +65,14 @@ class NspiEndpoint:
 
     connect_type = "Bind"
     disconnect_type = "Unbind"
-    request_types = frozenset(HANDLERS)
+    request_types = frozenset({*HANDLERS, *CHANGES})
+    too_many_sessions = ErrorCode.OutOfResources  # of the codes that MS-OXNSPI 2.2.1.2 permits
 
-    def __init__(self, directory: Objects, base_url: str, dialog_template: DialogTemplate) -> None:
+    def __init__(self, directory: Directory, base_url: str, dialog_template: DialogTemplate) -> None:
         self.base_url = base_url.rstrip("/")
         self.server_guid = uuid5(NAMESPACE_URL, self.base_url)
         self._dialog_template = dialog_template
+        self._directory = directory
         self._books = AddressBooks(directory)
 
     async def connect(self, user: User, body: bytes, client: ClientContext) -> tuple[bytes, EndpointSession | None]:
@@ -88,23 +97,44 @@ class NspiEndpoint:
 
     async def answer(self, user: User, request_type: str, body: bytes) -> bytes:
         """The response to a request in whatever session. Raises `WireError` for a malformed body."""
-        book: AddressBook = await self._books.current(user.domain)
-        call = Call(user, book, self.server_guid, self.base_url, self._dialog_template)
-        if len(body) > LARGE or (request_type in LONG_SEARCHES and len(call.container) > LONG):
-            return await asyncio.to_thread(_answer, call, request_type, body)
-        return _answer(call, request_type, body)
+        names = await self._directory.names_of(user)
+        book = await self._books.current(user.domain)
+        call = Call(user, book, self.server_guid, self.base_url, self._dialog_template, names)
+        if request_type in CHANGES:
+            return await self._changed(call, request_type, body)
+        response = await _answered(call, request_type, body)
+        binaries = await call.binaries.read(self._directory)
+        return response if binaries is None else await _answered(replace(call, binaries=binaries), request_type, body)
+
+    async def _changed(self, call: Call, request_type: str, body: bytes) -> bytes:
+        request = await asyncio.to_thread(REQUESTS[request_type].parse, body)
+        try:
+            await CHANGES[request_type](call, self._directory, request)
+        except NspiError as error:
+            return _built(request_type, {"error_code": error.code})
+        return _built(request_type, {})
+
+
+async def _answered(call: Call, request_type: str, body: bytes) -> bytes:
+    if len(body) > LARGE or (request_type in LONG_SEARCHES and len(call.book) > LONG):
+        return await asyncio.to_thread(_answer, call, request_type, body)
+    return _answer(call, request_type, body)
 
 
 def _answer(call: Call, request_type: str, body: bytes) -> bytes:
     request = REQUESTS[request_type].parse(body)
-    fields: dict[str, Any] = {"status_code": 0, "error_code": ErrorCode.Success, "auxiliary_buffer": b""}
     try:
-        fields |= HANDLERS[request_type](call, request)
+        fields = HANDLERS[request_type](call, request)
     except NspiError as error:
         stat = request.get("state")
         code_page = stat.code_page if stat is not None else request.get("code_page", 0)
-        fields |= {"error_code": error.code, "state": stat, "code_page": code_page, **_NOTHING[request_type]}
-    return RESPONSES[request_type].build(fields)
+        fields = {"error_code": error.code, "state": stat, "code_page": code_page, **_NOTHING[request_type]}
+    return _built(request_type, fields)
+
+
+def _built(request_type: str, fields: dict[str, Any]) -> bytes:
+    defaults = {"status_code": 0, "error_code": ErrorCode.Success, "auxiliary_buffer": b""}
+    return RESPONSES[request_type].build(defaults | fields)
 
 
 class NspiSession:

@@ -1,7 +1,8 @@
 """Which entries a restriction lets through (MS-OXCDATA 2.12, MS-OXNSPI 3.1.4.1.10)."""
 
 import operator
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Final
 
 from mapigw.wire import tags
@@ -27,8 +28,8 @@ from nspi.errors import NspiError
 from nspi.properties import Format, native_value, specified
 
 Predicate = Callable[[Entry], bool]
-Resolve = Callable[[str], list[Entry]]
-"""Ambiguous name resolution of one string, for the property PidTagAnr."""
+Resolve = Callable[[str], list[int]]
+"""Ambiguous name resolution of one string, for the property PidTagAnr: slots."""
 
 # FuzzyLevelLow and FuzzyLevelHigh, MS-OXCDATA 2.12.4.1
 FULLSTRING, SUBSTRING, PREFIX = 0x0000, 0x0001, 0x0002
@@ -55,29 +56,23 @@ class Matcher:
     """
 
     def __init__(self, form: Format, resolve: Resolve) -> None:
-        self.form = form
+        self.form = replace(form, binaries=None)  # they are not read to search everybody
         self.resolve = resolve
         self.nodes = 0
-        self._resolved: dict[str, list[Entry]] = {}
+        self._resolved: dict[str, list[int]] = {}
 
-    def matching(self, restriction: Restriction, entries: Iterable[Entry]) -> Iterator[Entry]:
-        """Those of all ``entries`` that are let through, in their order."""
-        predicate = self.predicate(restriction)
-        candidates = self._candidates(restriction)
-        return filter(predicate, entries if candidates is None else candidates)
-
-    def _candidates(self, restriction: Restriction) -> list[Entry] | None:
-        """What ambiguous name resolution leaves to be looked at; None: everything."""
+    def candidates(self, restriction: Restriction) -> list[int] | None:
+        """The slots that ambiguous name resolution leaves to be looked at; None: all."""
         match restriction:
             case AndRestriction(restricts):
-                found = (self._candidates(item) for item in restricts)
+                found = (self.candidates(item) for item in restricts)
                 return next((candidates for candidates in found if candidates is not None), None)
             case PropertyRestriction() | ContentRestriction() if _is_anr(restriction.property_tag):
                 return self._resolve(self._operand(restriction.tagged_value))
             case _:
                 return None
 
-    def _resolve(self, text: Any) -> list[Entry]:
+    def _resolve(self, text: Any) -> list[int]:
         if not isinstance(text, str):
             return []
         if text not in self._resolved:
@@ -132,8 +127,8 @@ class Matcher:
         return value
 
     def _anr(self, text: Any) -> Predicate:
-        found = {entry.minimal_id for entry in self._resolve(text)}
-        return lambda entry: entry.minimal_id in found
+        found = set(self._resolve(text))
+        return lambda entry: entry.slot in found
 
     def _content(self, restriction: ContentRestriction) -> Predicate:
         operand = self._operand(restriction.tagged_value)

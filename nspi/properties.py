@@ -6,20 +6,18 @@ from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
+from mapigw.directory import presentation
+from mapigw.directory.attributes import DETAILS, Attribute, AttributeKind
 from mapigw.directory.model import User
 from mapigw.wire import tags
 from mapigw.wire.codes import ErrorCode
 from mapigw.wire.properties import PropertyType, property_id, property_tag, property_type
 from nspi import codepages
-from nspi.address_book import GAL, Entry
+from nspi.address_book import Entry, Link
+from nspi.binaries import Binaries
+from nspi.containers import AB_RECIPIENTS, AB_UNMODIFIABLE, GAL
 from nspi.entryids import GUID_NSPI, EphemeralEntryId
 from nspi.values import PropertyError
-
-MAPI_MAILUSER: Final = 0x00000006
-MAPI_DISTLIST: Final = 0x00000008
-DT_SEC_DISTLIST: Final = 0x00000009
-DTE_FLAG_ACL_CAPABLE: Final = 0x40000000
-AB_RECIPIENTS, AB_UNMODIFIABLE = 0x00000001, 0x00000008  # MS-OXOABK 2.2.2.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +28,8 @@ class Format:
     code_page: int
     ephemeral: bool = False
     """Entry ids in ephemeral form, as fEphID asks (MS-OXNSPI 2.2.1.11)."""
+    binaries: Binaries | None = None
+    """Photos and certificates; None: nobody has any, as when everybody is searched."""
 
 
 Getter = Callable[[Entry, Format], Any]
@@ -37,8 +37,8 @@ Getter = Callable[[Entry, Format], Any]
 
 def _printable(entry: Entry, form: Format) -> str:
     """The display name in ASCII (PidTagAddressBookDisplayNamePrintable, MS-OXOABK 2.2.3.7)."""
-    name = unicodedata.normalize("NFKD", entry.source.display_name).encode("ascii", "ignore").decode()
-    return name.strip() or entry.account
+    name = unicodedata.normalize("NFKD", entry.display_name).encode("ascii", "ignore").decode()
+    return name.strip() or presentation.account(entry.source)
 
 
 def _entry_id(entry: Entry, form: Format) -> bytes:
@@ -49,10 +49,6 @@ def _entry_id(entry: Entry, form: Format) -> bytes:
 
 def _search_key(entry: Entry, form: Format) -> bytes:
     return b"EX:" + entry.source.legacy_dn.upper().encode("ascii") + b"\0"
-
-
-def _proxy_addresses(entry: Entry, form: Format) -> list[str]:
-    return [f"SMTP:{entry.source.address}", *(f"smtp:{alias}" for alias in entry.aliases)]
 
 
 def server_dn(user: User) -> str:
@@ -71,7 +67,7 @@ def _object_guid(entry: Entry, form: Format) -> bytes | None:
 
 
 def _for_groups(value: Any) -> Getter:
-    return lambda entry, form: value if entry.user is None else None
+    return lambda entry, form: None if entry.group is None else value
 
 
 def _permanent(entry: Entry, form: Format) -> bytes:
@@ -79,37 +75,54 @@ def _permanent(entry: Entry, form: Format) -> bytes:
 
 
 def _display_name(entry: Entry, form: Format) -> str:
-    return entry.source.display_name or entry.source.address
+    return entry.display_name
 
 
 def _legacy_dn(entry: Entry, form: Format) -> str:
     return entry.source.legacy_dn
 
 
-_LINKS: Final[dict[int, Callable[[Entry], tuple[str, ...]]]] = {
-    property_id(tags.PidTagAddressBookMember): lambda entry: entry.members,
-    property_id(tags.PidTagAddressBookIsMemberOfDistributionList): lambda entry: entry.groups,
+def _manager_dn(entry: Entry, form: Format) -> str | None:
+    return next((manager.source.legacy_dn for manager in entry.linked(Link.MANAGER)), None)
+
+
+LINKS: Final[dict[int, Link]] = {
+    property_id(tags.PidTagAddressBookMember): Link.MEMBERS,
+    property_id(tags.PidTagAddressBookIsMemberOfDistributionList): Link.GROUPS,
+    property_id(tags.PidTagAddressBookManager): Link.MANAGER,
+    property_id(tags.PidTagAddressBookReports): Link.REPORTS,
+    property_id(tags.PidTagAddressBookOwner): Link.OWNERS,
+    property_id(tags.PidTagAddressBookOwnerBackLink): Link.OWNED,
 }
+"""Which relation an object-valued property shows, by its id (MS-OXOABK 2.2.5, 2.2.6)."""
 
 
-def linked_addresses(entry: Entry, tag: int) -> tuple[str, ...]:
-    """The addresses of the objects that a property refers to; none for one that refers to nobody."""
-    links = _LINKS.get(property_id(tag))
-    return links(entry) if links else ()
-
-
-def _object(tag: int) -> Getter:
+def _object(link: Link) -> Getter:
     """The value of PtypEmbeddedTable: always zero, as GetMatches gets the rows; absent where there are none."""
-    return lambda entry, form: 0 if linked_addresses(entry, tag) else None
+    return lambda entry, form: 0 if entry.linked(link) else None
 
 
-_IS_MEMBER_OF: Final = property_tag(
-    property_id(tags.PidTagAddressBookIsMemberOfDistributionList), PropertyType.OBJECT
-)  # as NSPI servers have it, MS-OXOABK 2.2.5
+def _attribute(attribute: Attribute) -> Getter:
+    name = attribute.name
+    if attribute.kind is AttributeKind.NUMBER:
+        return lambda entry, form: int(entry.attributes[name]) if name in entry.attributes else None  # type: ignore[arg-type]
+    if attribute.multiple:
+        return lambda entry, form: list(entry.attributes[name]) if name in entry.attributes else None
+    return lambda entry, form: entry.attributes.get(name)
+
+
+def _photo(entry: Entry, form: Format) -> bytes | None:
+    return form.binaries.photo(entry.source) if form.binaries is not None else None
+
+
+def _certificates(entry: Entry, form: Format) -> list[bytes] | None:
+    return form.binaries.certificates(entry.source) if form.binaries is not None else None
+
 
 PROPERTIES: Final[dict[int, Getter]] = {
+    **{item.tag: _attribute(item) for item in DETAILS.values() if item.tag is not None},
     tags.PidTagEntryId: _entry_id,
-    tags.PidTagObjectType: lambda entry, form: MAPI_DISTLIST if entry.user is None else MAPI_MAILUSER,
+    tags.PidTagObjectType: lambda entry, form: presentation.object_type(entry.source),
     tags.PidTagInstanceKey: lambda entry, form: entry.minimal_id.to_bytes(4, "little"),
     tags.PidTagMappingSignature: lambda entry, form: GUID_NSPI,
     tags.PidTagRecordKey: _permanent,
@@ -121,24 +134,30 @@ PROPERTIES: Final[dict[int, Getter]] = {
     tags.PidTagContainerContents: _for_groups(0),
     tags.PidTagDisplayType: lambda entry, form: int(entry.display_type),
     tags.PidTagTemplateid: _permanent,
-    tags.PidTagDisplayTypeEx: lambda entry, form: DTE_FLAG_ACL_CAPABLE | (DT_SEC_DISTLIST if entry.user is None else 0),
-    tags.PidTagSmtpAddress: lambda entry, form: entry.source.address,
+    tags.PidTagDisplayTypeEx: lambda entry, form: presentation.display_type_ex(entry.source),
+    tags.PidTagSmtpAddress: lambda entry, form: entry.source.address or None,
     tags.PidTagAddressBookDisplayNamePrintable: _printable,
-    tags.PidTagAccount: lambda entry, form: entry.account,
+    tags.PidTagAccount: lambda entry, form: presentation.account(entry.source),
     tags.PidTagTransmittableDisplayName: _display_name,
-    tags.PidTagSendRichInfo: lambda entry, form: True,
+    tags.PidTagSendRichInfo: lambda entry, form: presentation.send_rich_info(entry.source),
     tags.PidTagInitialDetailsPane: lambda entry, form: 0,
-    tags.PidTagAddressBookHomeMessageDatabase & ~0xFFFF | PropertyType.STRING: _database,
-    _IS_MEMBER_OF: _object(_IS_MEMBER_OF),
-    tags.PidTagAddressBookMember: _object(tags.PidTagAddressBookMember),
-    tags.PidTagAddressBookProxyAddresses: _proxy_addresses,
+    tags.PidTagAddressBookHomeMessageDatabase: _database,  # natively 8-bit, and ASCII
+    tags.PidTagAddressBookTargetAddress: lambda entry, form: presentation.target_address(entry.source),
+    tags.PidTagAddressBookManagerDistinguishedName: _manager_dn,
+    **{property_tag(number, PropertyType.OBJECT): _object(link) for number, link in LINKS.items()},
+    tags.PidTagAddressBookProxyAddresses: lambda entry, form: presentation.proxy_addresses(entry.source) or None,
     tags.PidTagAddressBookObjectDistinguishedName: _legacy_dn,
     tags.PidTagAddressBookObjectGuid: _object_guid,
     tags.PidTagAddressBookContainerId: lambda entry, form: GAL,
+    tags.PidTagThumbnailPhoto: _photo,
+    tags.PidTagAddressBookX509Certificate: _certificates,
+    tags.PidTagUserX509Certificate: _certificates,
 }
-"""Every property an object can have, under the tag of its native type."""
+"""Every property an object can have, under the tag of its native type; an id may stand for a string and for objects."""
 
-_BY_ID: Final = {property_id(tag): (property_type(tag), getter) for tag, getter in PROPERTIES.items()}
+_BY_ID: Final[dict[int, dict[int, Getter]]] = {}
+for _tag, _getter in PROPERTIES.items():
+    _BY_ID.setdefault(property_id(_tag), {})[property_type(_tag)] = _getter
 
 _TO_STRING8: Final = {
     int(PropertyType.STRING): int(PropertyType.STRING8),
@@ -154,24 +173,30 @@ def as_string8(tag: int) -> int:
     return property_tag(property_id(tag), _TO_STRING8.get(property_type(tag), property_type(tag)))
 
 
+def as_string(tag: int) -> int:
+    """The tag with string types as Unicode ones."""
+    return property_tag(property_id(tag), _TO_STRING.get(property_type(tag), property_type(tag)))
+
+
 def specified(tag: int) -> int:
     """The tag of a column as it is returned: PtypUnspecified gives way to the native type (MS-OXNSPI 2.2.1.1)."""
     if property_type(tag) != PropertyType.UNSPECIFIED:
         return tag
-    native = _BY_ID.get(property_id(tag))
-    return property_tag(property_id(tag), native[0] if native else PropertyType.ERROR_CODE)
+    return property_tag(property_id(tag), next(iter(_BY_ID.get(property_id(tag), ())), PropertyType.ERROR_CODE))
 
 
 def native_value(entry: Entry, tag: int, form: Format) -> Any:
     """The value with strings as str, whichever string type the tag has; None where there is none."""
-    found = _BY_ID.get(property_id(tag))
-    if found is None:
+    natives = _BY_ID.get(property_id(tag))
+    if natives is None:
         return None
-    native, getter = found
     wanted = property_type(tag)
-    if wanted not in (native, _TO_STRING8.get(native), PropertyType.UNSPECIFIED):
-        return None
-    return getter(entry, form)
+    if wanted == PropertyType.UNSPECIFIED:
+        wanted = next(iter(natives))
+    for native in (wanted, _TO_STRING.get(wanted), _TO_STRING8.get(wanted)):
+        if native in natives:
+            return natives[native](entry, form)
+    return None
 
 
 def value(entry: Entry | None, tag: int, form: Format) -> Any:

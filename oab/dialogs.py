@@ -66,6 +66,11 @@ LANGUAGES: Final = (
             "addresses_page": "E-mail Addresses",
             "members_page": "Members",
             "member_of_page": "Member Of",
+            "organization_page": "Organization",
+            "manager": "&Manager:",
+            "reports": "Direct &reports:",
+            "owners_page": "Managed By",
+            "contact": "External Contact",
             "first": "&First:",
             "last": "&Last:",
             "display": "Displa&y:",
@@ -101,6 +106,11 @@ LANGUAGES: Final = (
             "addresses_page": "Adresses de messagerie",
             "members_page": "Membres",
             "member_of_page": "Membre de",
+            "organization_page": "Organisation",
+            "manager": "&Responsable :",
+            "reports": "&Collaborateurs :",
+            "owners_page": "Géré par",
+            "contact": "Contact externe",
             "first": "&Prénom :",
             "last": "&Nom :",
             "display": "&Afficher :",
@@ -137,7 +147,7 @@ def template_file(language: Language) -> bytes:
         for name, number, noun, controls in (
             ("mail_user", 0, "user", person),
             ("distribution_list", 1, "group", group),
-            ("remote_mail_user", 6, "user", person),
+            ("remote_mail_user", 6, "contact", person),
         )
     }
     return build_file(templates, language.code_page)
@@ -189,12 +199,14 @@ def _group(words: dict[str, str]) -> Iterator[Control]:
 
 def _online_person(words: dict[str, str]) -> Iterator[Control]:
     yield from _person(words)
+    yield from _organization(words)
     yield from _table(words["member_of_page"], tags.PidTagAddressBookIsMemberOfDistributionList)
 
 
 def _online_group(words: dict[str, str]) -> Iterator[Control]:
     yield from _group(words)
     yield from _table(words["members_page"], tags.PidTagAddressBookMember)
+    yield from _table(words["owners_page"], tags.PidTagAddressBookOwner)
     yield from _table(words["member_of_page"], tags.PidTagAddressBookIsMemberOfDistributionList)
 
 
@@ -210,6 +222,19 @@ def _table(caption: str, tag: int) -> Iterator[Control]:
     yield Control(
         ControlType.LIST_BOX, _LABEL_X, _WIDE_FIELD + _LABEL_WIDTH, _TOP, _LIST_HEIGHT + _LINE, property_tag=tag
     )
+
+
+def _organization(words: dict[str, str]) -> Iterator[Control]:
+    """A page with the manager above and the reports below."""
+    yield Control(ControlType.PAGE, text=words["organization_page"])
+    y = _TOP
+    for name, tag, height in (
+        ("manager", tags.PidTagAddressBookManager, 2 * _FIELD_HEIGHT),
+        ("reports", tags.PidTagAddressBookReports, _LIST_HEIGHT - 3 * _LINE),
+    ):
+        yield Control(ControlType.LABEL, _LABEL_X, _WIDE_FIELD, y, _FIELD_HEIGHT, words[name])
+        yield Control(ControlType.LIST_BOX, _LABEL_X, _WIDE_FIELD + _LABEL_WIDTH, y + _LINE, height, property_tag=tag)
+        y += _LINE + height + _LINE
 
 
 def _fields(words: dict[str, str], fields: Sequence[tuple[str, int, int]]) -> Iterator[Control]:

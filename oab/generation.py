@@ -9,18 +9,18 @@ import itertools
 import logging
 import mmap
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Final
 from uuid import UUID, uuid4
 
-from mapigw.directory.model import Group, User
+from mapigw.directory.model import Entry
 from mapigw.wire import tags
 from mapigw.wire.errors import WireError
 from oab import dialogs
 from oab.differences import write_patch
-from oab.entries import ENTRY_PROPERTIES, HEADER_PROPERTIES, in_order, records
+from oab.entries import BATCH, ENTRY_PROPERTIES, HEADER_PROPERTIES, ReadBinaries, in_order, no_binaries, records
 from oab.publication import KEPT_DIFFERENCES, Publication, sha1
 from oab.wire import container, details, template
 from oab.wire.checksum import Crc
@@ -29,12 +29,11 @@ from oab.wire.manifest import AddressList, File, Template
 NAME: Final = "\\Global Address List"
 DN: Final = "/"
 """The address list that everybody of a domain sees (MS-OXOABK 2.2.2.3)."""
-_BATCH: Final = 64  # records between two moments for other threads
 
 logger = logging.getLogger(__name__)
 
 
-def generate(data: Path, domain: str, users: Iterable[User], groups: Iterable[Group]) -> AddressList:
+def generate(data: Path, domain: str, entries: Iterable[Entry], read: ReadBinaries = no_binaries) -> AddressList:
     """Publish the address list of ``domain`` below the data folder, unless what is published says the same already.
 
     Returns what is published afterwards.
@@ -46,7 +45,7 @@ def generate(data: Path, domain: str, users: Iterable[User], groups: Iterable[Gr
         sequence = current.full.sequence + 1 if current else 1
         templates = _templates(publication, guid, current)
         with publication.temporary() as new, publication.temporary() as old:
-            size = write_details(new, guid, sequence, in_order(users, groups))
+            size = write_details(new, guid, sequence, in_order(entries), read)
             if current and _unpacked(publication, current, old):
                 if _equal_lists(old, new):
                     if templates == current.templates:
@@ -64,7 +63,9 @@ def generate(data: Path, domain: str, users: Iterable[User], groups: Iterable[Gr
         return _publish(publication, AddressList(guid, DN, NAME, full, (), ()), full, templates, kept)
 
 
-def write_details(out: BinaryIO, guid: UUID, sequence: int, entries: Iterable[User | Group]) -> int:
+def write_details(
+    out: BinaryIO, guid: UUID, sequence: int, entries: Sequence[Entry], read: ReadBinaries = no_binaries
+) -> int:
     """Write a full details file (MS-OXOAB 2.9); returns its size. An entry that cannot be expressed is left out."""
     codec = details.RecordCodec(ENTRY_PROPERTIES)
     header = details.RecordCodec(HEADER_PROPERTIES).build(
@@ -85,8 +86,8 @@ def write_details(out: BinaryIO, guid: UUID, sequence: int, entries: Iterable[Us
         size += len(part)
 
     put(details.build_metadata(HEADER_PROPERTIES, ENTRY_PROPERTIES) + header)
-    found = records(entries)
-    while batch := list(itertools.islice(found, _BATCH)):
+    found = records(entries, read)
+    while batch := list(itertools.islice(found, BATCH)):
         for address, record in batch:
             try:
                 put(codec.build(record))

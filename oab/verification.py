@@ -3,23 +3,24 @@
 import io
 import tempfile
 from collections.abc import Iterable, Iterator
+from hashlib import blake2b
 from pathlib import Path
 from typing import BinaryIO
 from uuid import UUID
 
-from mapigw.directory.model import Group, User
+from mapigw.directory.model import Entry
 from mapigw.wire import tags
 from mapigw.wire.errors import WireError
 from oab import dialogs
-from oab.entries import EMAIL_ADDRESS, ENTRY_PROPERTIES, in_order, records
+from oab.entries import EMAIL_ADDRESS, ENTRY_PROPERTIES, ReadBinaries, in_order, no_binaries, records
 from oab.publication import Publication, files, sha1
 from oab.wire import container, details, patch, template
 from oab.wire.checksum import Crc
-from oab.wire.details import DetailsReader, Record
+from oab.wire.details import DetailsReader
 from oab.wire.manifest import AddressList, File
 
 
-def verify(data: Path, domain: str, users: Iterable[User], groups: Iterable[Group]) -> Iterator[str]:
+def verify(data: Path, domain: str, entries: Iterable[Entry], read: ReadBinaries = no_binaries) -> Iterator[str]:
     """One line for everything that is wrong with the published list of ``domain``; none where all is right.
 
     The full file is compared with the directory as it is now, record by record; each differential file is applied to
@@ -43,7 +44,7 @@ def verify(data: Path, domain: str, users: Iterable[User], groups: Iterable[Grou
         return
     with publication.temporary() as plain:
         try:
-            yield from _check_details(publication, current, plain, {*_expected(users, groups)})
+            yield from _check_details(publication, current, plain, dict(_expected(entries, read)))
             yield from _check_templates(publication, current)
             yield from _check_differences(publication, current, plain)
         except WireError as error:
@@ -59,23 +60,22 @@ def _check_file(path: Path, file: File) -> Iterator[str]:
         yield f"{path}: its SHA-1 is not the one in the manifest"
 
 
-def _expected(users: Iterable[User], groups: Iterable[Group]) -> Iterator[tuple[str, str]]:
-    """Each entry that can be expressed, as something to compare: its DN and its record."""
+def _expected(entries: Iterable[Entry], read: ReadBinaries) -> Iterator[tuple[str, bytes]]:
+    """The DN of each entry that can be expressed, and a digest of its record."""
     codec = details.RecordCodec(ENTRY_PROPERTIES)
-    for _, record in records(in_order(users, groups)):
+    for _, record in records(in_order(entries), read):
         try:
-            codec.build(record)
+            yield str(record[EMAIL_ADDRESS]), _digest(codec.build(record))
         except ValueError:
             continue
-        yield str(record[EMAIL_ADDRESS]), _shown(record)
 
 
-def _shown(record: Record) -> str:
-    return repr([(tag, int(value) if isinstance(value, int) else value) for tag, value in sorted(record.items())])
+def _digest(record: bytes) -> bytes:
+    return blake2b(record, digest_size=16).digest()
 
 
 def _check_details(
-    publication: Publication, current: AddressList, plain: BinaryIO, expected: set[tuple[str, str]]
+    publication: Publication, current: AddressList, plain: BinaryIO, expected: dict[str, bytes]
 ) -> Iterator[str]:
     path = publication.folder / current.full.name
     with path.open("rb") as packed:
@@ -94,15 +94,18 @@ def _check_details(
         if shown.get(tag) != value:
             yield f"{path}: property 0x{tag:08X} is {shown.get(tag)!r}, {value!r} in the manifest"
     count = 0
+    codec = details.RecordCodec(ENTRY_PROPERTIES)
     for record in reader.records():
         count += 1
-        dn, text = str(record.get(EMAIL_ADDRESS)), _shown(record)
-        if (dn, text) in expected:
-            expected.discard((dn, text))
-        else:
+        dn = str(record.get(EMAIL_ADDRESS))
+        try:
+            digest = _digest(codec.build(record))
+        except ValueError:
+            digest = b""
+        if expected.pop(dn, None) != digest:
             yield f"{path}: {dn} differs from the directory, is not in it, or stands twice"
-    for dn, _ in sorted(expected):
-        yield f"{path}: {dn} is missing or differs"
+    for dn in sorted(expected):
+        yield f"{path}: {dn} is missing"
     if count != reader.total_records:
         yield f"{path}: {count} records, {reader.total_records} announced"
     if _serial(plain) != reader.serial:

@@ -12,15 +12,12 @@ from mapigw.emsmdb.endpoint import EmsmdbEndpoint
 from mapigw.emsmdb.registry import HANDLERS, load_handlers
 from mapigw.wire.rops import ROPS, Rop
 from nspi.handlers import HANDLERS as NSPI_HANDLERS
+from nspi.handlers.changes import CHANGES
 from nspi.wire import REQUESTS as NSPI_REQUESTS
 from tools import requirements
 
-# What a server answers with besides responses, and what it refuses to everybody by design.
+# What a server answers with besides responses.
 _SERVERS_OWN = "sent by the server"
-_REFUSED = {
-    "ModProps": "error only: the address book is read-only",
-    "ModLinkAtt": "error only: the address book is read-only",
-}
 
 _NAME = re.compile(r"""["'](\w+)["']|\bRop(\w+)|\brops\.(\w+)\(""")
 
@@ -90,9 +87,7 @@ def _state_of_rop(rop: Rop) -> str:
 
 
 def _state_of_request(name: str) -> str:
-    if name in _REFUSED:
-        return _REFUSED[name]
-    return "implemented" if name in {*NSPI_HANDLERS, "Bind", "PING"} else "error only"
+    return "implemented" if name in {*NSPI_HANDLERS, *CHANGES, "Bind", "PING"} else "error only"
 
 
 def _names(text: str) -> frozenset[str]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from functools import wraps
 from pathlib import Path
@@ -13,6 +13,7 @@ from rich.console import Console
 
 from mapigw.directory.directory import Directory
 from mapigw.directory.errors import DirectoryError
+from mapigw.server.config import ConfigurationError, Settings, load
 from mapigw.store.database import Database, StoreError
 
 Parameters = ParamSpec("Parameters")
@@ -36,7 +37,7 @@ class Group(click.Group):
         except click.Abort:
             click.echo("mapigw: aborted", err=True)
             sys.exit(1)
-        except (DirectoryError, StoreError) as error:
+        except (ConfigurationError, DirectoryError, StoreError) as error:
             click.echo(f"mapigw: {error}", err=True)
             sys.exit(1)
         sys.exit(status if isinstance(status, int) else 0)
@@ -50,6 +51,22 @@ data_option = click.option(
     metavar="DIR",
     help="The folder that holds everything; made on first use.",
 )
+
+
+config_option = click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="The server's configuration, as for mapigw serve.",
+)
+
+
+def configured(data: Path, config: Path | None) -> Settings:
+    """The server's settings, with this data folder."""
+    try:
+        return load(config, {"data": data})
+    except ConfigurationError as error:
+        raise click.UsageError(str(error)) from None
 
 
 def console() -> Console:
@@ -72,13 +89,15 @@ async def _await(work: Awaitable[Result]) -> Result:
 
 
 @asynccontextmanager
-async def opened_store(data: Path) -> AsyncIterator[tuple[Database, Directory]]:
-    """The store in ``data``; a server may be running on it."""
+async def opened_store(
+    data: Path, address_lists: Sequence[Collection[str]] = ()
+) -> AsyncIterator[tuple[Database, Directory]]:
+    """The store in ``data``; a server may be running on it. ``address_lists`` are as `Directory` takes them."""
     try:
         database = await Database.open(data)
     except OSError as error:
         raise click.ClickException(f"{error.filename or data}: {error.strerror}") from None
     try:
-        yield database, Directory(database)
+        yield database, Directory(database, address_lists=address_lists)
     finally:
         await database.close()

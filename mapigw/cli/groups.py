@@ -1,14 +1,23 @@
-"""``mapigw group``: groups of users, to which mailboxes' owners grant permissions."""
+"""``mapigw group``: groups, which are lists of recipients, and to which mailboxes' owners grant permissions."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.table import Table
 
+from mapigw.cli.entries import alias_group, change_of, changes, set_command, show_command, yes
 from mapigw.cli.group import asynchronous, console, data_option, opened_store
+from mapigw.directory.directory import Directory
 from mapigw.directory.errors import UnknownGroup
+from mapigw.directory.model import Group
 
-_NAME_WIDTH = 10
+
+async def _find(directory: Directory, address: str, domain: str | None) -> Group:
+    found = await directory.group(address)
+    if found is None:
+        raise UnknownGroup(address)
+    return found
 
 
 @click.group()
@@ -16,15 +25,21 @@ def group() -> None:
     """Add, change and list groups."""
 
 
+group.add_command(set_command(_find))
+group.add_command(show_command(_find))
+group.add_command(alias_group(_find))
+
+
 @group.command()
 @click.argument("address")
-@click.option("--display-name", default="", help="The name in lists of permissions; else the part before the @.")
+@changes
 @data_option
 @asynchronous
-async def add(address: str, display_name: str, data: Path) -> None:
+async def add(address: str, display_name: str | None, data: Path, **given: Any) -> None:
     """Add an empty group, and its domain if it is the first there."""
+    change = change_of(**given)
     async with opened_store(data) as (_, directory):
-        added = await directory.add_group(address, display_name=display_name)
+        added = await directory.add_group(address, display_name=display_name or "", change=change)
     click.echo(f"Added {added.address}.")
 
 
@@ -39,26 +54,6 @@ async def remove(address: str, data: Path) -> None:
     click.echo(f"Removed {address}.")
 
 
-@group.command()
-@click.argument("address")
-@data_option
-@asynchronous
-async def show(address: str, data: Path) -> None:
-    """Show everything about a group."""
-    async with opened_store(data) as (_, directory):
-        found = await directory.group(address)
-    if found is None:
-        raise UnknownGroup(address)
-    details = [
-        ("Address", found.address),
-        ("Name", found.display_name),
-        ("Members", ", ".join(found.members)),
-        ("LegacyDN", found.legacy_dn),
-    ]
-    for name, value in details:
-        click.echo(f"{name:<{_NAME_WIDTH}}{value}".rstrip())
-
-
 @group.command("list")
 @data_option
 @asynchronous
@@ -66,9 +61,9 @@ async def list_groups(data: Path) -> None:
     """List the groups."""
     async with opened_store(data) as (_, directory):
         groups = await directory.groups()
-    table = Table("Address", "Name", "Members")
+    table = Table("Address", "Name", "Members", "Hidden")
     for found in groups:
-        table.add_row(found.address, found.display_name, ", ".join(found.members))
+        table.add_row(found.address, found.display_name, ", ".join(found.members), yes(found.hidden))
     console().print(table)
 
 
@@ -78,7 +73,7 @@ async def list_groups(data: Path) -> None:
 @data_option
 @asynchronous
 async def add_member(address: str, member: str, data: Path) -> None:
-    """Let MEMBER, a user or another group, be in the group ADDRESS."""
+    """Let MEMBER, a user, another group or a contact, be in the group ADDRESS."""
     async with opened_store(data) as (_, directory):
         changed = await directory.add_member(address, member)
     click.echo(f"Members of {changed.address}: {', '.join(changed.members)}")
@@ -94,3 +89,27 @@ async def remove_member(address: str, member: str, data: Path) -> None:
     async with opened_store(data) as (_, directory):
         changed = await directory.remove_member(address, member)
     click.echo(f"Members of {changed.address}: {', '.join(changed.members) or 'none'}")
+
+
+@group.command()
+@click.argument("address")
+@click.argument("manager")
+@data_option
+@asynchronous
+async def add_manager(address: str, manager: str, data: Path) -> None:
+    """Let MANAGER, a user or whoever is in another group, change who is in the group ADDRESS."""
+    async with opened_store(data) as (_, directory):
+        await directory.add_manager(address, manager)
+    click.echo(f"{manager} is a manager of {address}.")
+
+
+@group.command()
+@click.argument("address")
+@click.argument("manager")
+@data_option
+@asynchronous
+async def remove_manager(address: str, manager: str, data: Path) -> None:
+    """Take the management of the group ADDRESS from MANAGER."""
+    async with opened_store(data) as (_, directory):
+        await directory.remove_manager(address, manager)
+    click.echo(f"{manager} is no manager of {address} any more.")

@@ -6,12 +6,12 @@ from pathlib import Path
 import click
 from rich.table import Table
 
-from mapigw.cli.group import asynchronous, console, data_option, opened_store
+from mapigw.cli.group import asynchronous, config_option, configured, console, data_option, opened_store
 from mapigw.directory.directory import Directory
+from mapigw.server.directories import shared_lists
 from mapigw.wire.errors import WireError
 from oab.background import AddressListKeeper
 from oab.publication import Publication
-from oab.verification import verify as verify_list
 
 domain_option = click.option("--domain", help="Only the address list of this mail domain.")
 
@@ -30,11 +30,12 @@ async def _domains(directory: Directory, domain: str | None) -> list[str]:
 
 @oab.command()
 @domain_option
+@config_option
 @data_option
 @asynchronous
-async def generate(domain: str | None, data: Path) -> None:
+async def generate(domain: str | None, config: Path | None, data: Path) -> None:
     """Make the address lists now; one that says what the directory says stays as it is."""
-    async with opened_store(data) as (_, directory):
+    async with opened_store(data, shared_lists(configured(data, config))) as (_, directory):
         keeper = AddressListKeeper(directory, data)
         for name in await _domains(directory, domain):
             await keeper.make(name)
@@ -45,20 +46,20 @@ async def generate(domain: str | None, data: Path) -> None:
 
 @oab.command()
 @domain_option
+@config_option
 @data_option
 @asynchronous
-async def verify(domain: str | None, data: Path) -> None:
+async def verify(domain: str | None, config: Path | None, data: Path) -> None:
     """Read the files back and compare every entry with the directory; status 1 if anything is wrong."""
     wrong = False
-    async with opened_store(data) as (_, directory):
+    async with opened_store(data, shared_lists(configured(data, config))) as (_, directory):
+        keeper = AddressListKeeper(directory, data)
         for name in await _domains(directory, domain):
-            users = await directory.users(name)
-            groups = [group for group in await directory.groups() if group.domain == name]
-            lines = await asyncio.to_thread(lambda: list(verify_list(data, name, users, groups)))  # noqa: B023
+            lines = await keeper.verify(name)
             for line in lines:
                 click.echo(line)
             if not lines:
-                click.echo(f"{name}: {len(users) + len(groups)} entries, all right")
+                click.echo(f"{name}: {await keeper.count(name)} entries, all right")
             wrong = wrong or bool(lines)
     if wrong:
         raise click.exceptions.Exit(1)
@@ -66,12 +67,13 @@ async def verify(domain: str | None, data: Path) -> None:
 
 @oab.command("list")
 @domain_option
+@config_option
 @data_option
 @asynchronous
-async def list_lists(domain: str | None, data: Path) -> None:
+async def list_lists(domain: str | None, config: Path | None, data: Path) -> None:
     """List the published files."""
     table = Table("Domain", "Sequence", "File", "Bytes", "Uncompressed", "SHA-1")
-    async with opened_store(data) as (_, directory):
+    async with opened_store(data, shared_lists(configured(data, config))) as (_, directory):
         for name in await _domains(directory, domain):
             try:
                 found = await asyncio.to_thread(Publication(data, name).current)

@@ -18,17 +18,22 @@ from mapigw.server.config import ConfigurationError, Settings, load
 @click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="The configuration, a TOML file.")
 @click.option("--listen", metavar="HOST:PORT", help="Where to listen; 0.0.0.0:443 if nothing else is configured.")
 @click.option("--plain-http", is_flag=True, default=None, help="No TLS: for tests, or behind a proxy that does it.")
+@click.option("--lmtp", metavar="HOST:PORT|PATH", help="Take mail by LMTP there.")
+@click.option("--relay", metavar="HOST:PORT", help="The SMTP server that takes mail for others.")
 @click.option("--trace-user", metavar="ADDRESS", help="Record this user's exchanges below the data folder.")
-def serve(
-    data: Path | None, config: Path | None, listen: str | None, plain_http: bool | None, trace_user: str | None
-) -> None:
+def serve(config: Path | None, **options: Path | str | bool | None) -> None:
     """Answer Outlook until SIGTERM; SIGHUP reopens the logs and reloads the certificate."""
-    options = {"data": data, "listen": listen, "plain_http": plain_http, "trace_user": trace_user}
     try:
         settings = load(config, options)
     except ConfigurationError as error:
         raise click.UsageError(str(error)) from None
-    run(settings, lambda running: click.echo(f"Listening on {running.url}"))
+    run(settings, _tell)
+
+
+def _tell(running: gateway.Gateway) -> None:
+    click.echo(f"Listening on {running.url}")
+    if running.lmtp:
+        click.echo(f"Taking mail on {running.lmtp}")
 
 
 def run(settings: Settings, started: Callable[[gateway.Gateway], None]) -> None:

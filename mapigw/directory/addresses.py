@@ -58,6 +58,11 @@ def _canonical_domain(address: str, domain: str) -> str:
     return domain
 
 
+def canonical_domain(domain: str) -> str:
+    """The domain in the spelling in which it is stored. Raises `InvalidAddress`."""
+    return _canonical_domain(domain, domain.strip())
+
+
 def lookup_key(address: str) -> str | None:
     """The spelling to look ``address`` up with; None for what cannot be an address of anybody. Never raises."""
     if address.isascii():  # nothing but case to level, the usual case on every request

@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from hashlib import blake2b
 
 from mapigw.directory.addresses import lookup_key
+from mapigw.directory.backends import Backend, BackendUnavailable, LocalBackend
 from mapigw.directory.directory import Directory
-from mapigw.directory.model import Account, User
+from mapigw.directory.model import Account, MailboxKind, User
 from mapigw.directory.throttle import Refused, Throttle
 
 REMEMBERED_SECONDS = 600.0
@@ -32,7 +33,7 @@ class _Remembered:
     """A success: of which credentials, of which password, until when."""
 
     digest: bytes
-    password_hash: str
+    password_mark: int
     until: float
 
 
@@ -43,11 +44,13 @@ class Authenticator:
         self,
         directory: Directory,
         *,
+        backend: Backend | None = None,
         throttle: Throttle | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._directory = directory
+        self._backend = backend or LocalBackend(directory.passwords)
         self._throttle = throttle or Throttle(clock=clock, sleep=sleep)
         self._clock = clock
         self._sleep = sleep
@@ -55,7 +58,12 @@ class Authenticator:
         self._remembered: OrderedDict[str, _Remembered] = OrderedDict()  # by primary address, latest last
         # By the digest of the text that carried them: the address that was given, and the success.
         self._recalled: OrderedDict[bytes, tuple[str, _Remembered]] = OrderedDict()
-        self._verifying: dict[tuple[bytes, str], asyncio.Task[User | Refused | None]] = {}
+        self._verifying: dict[tuple[bytes, str], asyncio.Task[User | Refused | BackendUnavailable | None]] = {}
+
+    @property
+    def remembered(self) -> int:
+        """How many users' credentials are known without verification."""
+        return len(self._remembered)
 
     def recall(self, text: str) -> User | None:
         """The user of a remembered success whose `authenticate` was told of this ``text``.
@@ -66,10 +74,10 @@ class Authenticator:
         if found is None:
             return None
         address, success = found
-        account = self._directory.account_at_hand(address)
-        if account is None or self._remembered.get(account.user.address) is not success:
+        user = self._directory.at_hand(address)
+        if user is None or self._remembered.get(user.address) is not success:
             return None
-        return account.user if self._holds(success, account) else None
+        return user if self._holds(success, user) else None
 
     async def authenticate(self, address: str, password: str, client_address: str, *, text: str = "") -> User | None:
         """The user whose primary address or alias and password these are, or None, for whatever reason.
@@ -78,14 +86,15 @@ class Authenticator:
         wait for seconds, asleep, where the account or the client has failed before.
 
         ``text`` is what the credentials were read from; with it `recall` knows them without reading them again.
+
+        Raises `BackendUnavailable`: nobody can say now whether the password is right.
         """
-        account = await self._directory.account(address)
-        name = account.user.address if account else address
-        digest = self._digest(name, password)
-        if account is not None and (success := self._remembers(account, digest)):
+        user = await self._directory.by_address(address)
+        digest = self._digest(user.address if user else address, password)
+        if user is not None and (success := self._remembers(user, digest)):
             if text:
                 self._keep(text, address, success)
-            return account.user
+            return user
         # A client opens several connections at once, each with the same credentials: one verification serves them all.
         # It is a task of its own, so that a client that hangs up neither takes the others' answer along nor is spared
         # the count of its failure.
@@ -99,36 +108,46 @@ class Authenticator:
         if isinstance(outcome, Refused):
             await self._sleep(outcome.pause)  # here, not in the task: who hangs up leaves nothing behind
             return None
+        if isinstance(outcome, BackendUnavailable):
+            raise outcome
         return outcome
 
-    async def _verify(self, address: str, password: str, client_address: str) -> User | Refused | None:
+    async def _verify(
+        self, address: str, password: str, client_address: str
+    ) -> User | Refused | BackendUnavailable | None:
         # Failures are counted under the address as it was given, whoever has it: if those of an alias slowed down the
         # primary address as well, the delay would tell which addresses exist and belong together.
         name = lookup_key(address) or address
         try:
             async with self._throttle.attempt(name, client_address) as attempt:
                 account = await self._directory.account(address)  # as it is after the wait
-                usable = account is not None and account.user.enabled
-                matches = await self._directory.passwords.verify(account.password_hash if account else None, password)
+                usable = account is not None and account.user.enabled and account.user.kind is MailboxKind.USER
+                try:
+                    matches = await self._backend.verify(account, address, password)
+                except BackendUnavailable as error:
+                    attempt.undecided = True
+                    _log.error("whether a password is right cannot be asked: %s", error)
+                    return error
                 attempt.succeeded = usable and matches
         except Refused as refusal:
             return refusal
         if account is None or not attempt.succeeded:
             return None
         account = await self._with_current_hash(account, password)
-        self._remember(account, self._digest(account.user.address, password))
+        self._remember(account.user, self._digest(account.user.address, password))
         return account.user
 
     async def _with_current_hash(self, account: Account, password: str) -> Account:
         """Store a hash with today's parameters where an older one stands."""
         passwords = self._directory.passwords
-        if not passwords.needs_rehash(account.password_hash):
+        if not isinstance(self._backend, LocalBackend) or not passwords.needs_rehash(account.password_hash):
             return account
         password_hash = await passwords.hash(password)
         if not await self._directory.replace_password_hash(account, password_hash):
             return account
         _log.info("the password hash of %s has been renewed", account.user.address)
-        return Account(account.user, password_hash)
+        user = await self._directory.by_address(account.user.address)  # with the mark of that hash
+        return account if user is None else Account(user, password_hash)
 
     def _digest(self, address: str, password: str) -> bytes:
         # The length keeps "a" + "bc" and "ab" + "c" apart.
@@ -136,19 +155,19 @@ class Authenticator:
         text = len(given).to_bytes(4, "big") + given + password.encode("utf-8", "surrogatepass")
         return blake2b(text, key=self._key, digest_size=_DIGEST_SIZE).digest()
 
-    def _remembers(self, account: Account, digest: bytes) -> _Remembered | None:
-        found = self._remembered.get(account.user.address)
+    def _remembers(self, user: User, digest: bytes) -> _Remembered | None:
+        found = self._remembered.get(user.address)
         if found is None or not hmac.compare_digest(found.digest, digest):
             return None
-        return found if self._holds(found, account) else None
+        return found if self._holds(found, user) else None
 
-    def _holds(self, success: _Remembered, account: Account) -> bool:
-        """Whether the success is one of the account as it is now."""
-        return account.user.enabled and success.password_hash == account.password_hash and self._clock() < success.until
+    def _holds(self, success: _Remembered, user: User) -> bool:
+        """Whether the success is one of the user as it is now."""
+        return user.enabled and success.password_mark == user.password_mark and self._clock() < success.until
 
-    def _remember(self, account: Account, digest: bytes) -> None:
-        address = account.user.address
-        self._remembered[address] = _Remembered(digest, account.password_hash, self._clock() + REMEMBERED_SECONDS)
+    def _remember(self, user: User, digest: bytes) -> None:
+        address = user.address
+        self._remembered[address] = _Remembered(digest, user.password_mark, self._clock() + REMEMBERED_SECONDS)
         self._remembered.move_to_end(address)
         if len(self._remembered) > REMEMBERED_LIMIT:
             self._remembered.popitem(last=False)

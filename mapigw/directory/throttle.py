@@ -74,6 +74,8 @@ class Attempt:
 
     def __init__(self) -> None:
         self.succeeded = False
+        self.undecided = False
+        """Nobody could say whether it was right: it counts as neither."""
 
 
 class Throttle:
@@ -129,7 +131,7 @@ class Throttle:
         finally:
             line.passing -= 1
             line.moved.set()
-            if not attempt.succeeded:
+            if not (attempt.succeeded or attempt.undecided):
                 lines.fail(line)
 
     async def _until_open(self, line: _Line, free_failures: int) -> None:

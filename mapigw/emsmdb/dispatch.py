@@ -7,6 +7,7 @@ notifications, the answers of ROPs without a handler and of handlers that fail.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +19,7 @@ from mapigw.emsmdb.registry import HANDLERS, Call
 from mapigw.emsmdb.session import RELEASED_HANDLE, UNASSIGNED_HANDLE, Session
 from mapigw.emsmdb.waiting import Stimulus
 from mapigw.mailbox.events import ORIGIN
+from mapigw.store.blobs import MissingBlobError
 from mapigw.wire.codes import ErrorCode
 from mapigw.wire.mapihttp import ExecuteFlags
 from mapigw.wire.rop_buffer import RopRequest, build_response, join, parse_requests
@@ -55,6 +57,8 @@ class ExecuteRecord:
     milliseconds: float = 0.0
     rops: list[tuple[str, int]] = field(default_factory=list)
     """(ROP name, ReturnValue) in order, packed repeats too; RopRelease, which is not answered, with 0."""
+    rop_seconds: list[tuple[str, float]] = field(default_factory=list)
+    """How long each took, RopRelease excepted."""
     error: str = ""
     """Why the request failed as a whole, if it did."""
 
@@ -164,16 +168,14 @@ class _Execution:
     async def one(self, request: RopRequest, space: int) -> tuple[Call, bytes, Mapping[str, Any] | None]:
         """Execute one ROP: its call, its response and, when it succeeded, the response's fields."""
         rop = request.rop
+        started = time.perf_counter()
         call = Call(self.session, request, self.handles, space)
         value: Mapping[str, Any] | None
         code = 0
         if rop is not _PROGRESS:
             await abort(self.session.logons.get(request.logon_id))  # MS-OXCPRPT 3.1.5
         try:
-            handler = HANDLERS.get(rop.name)
-            if handler is None:
-                raise RopError(ErrorCode.NotImplemented)
-            value = await handler(call, request.value)
+            value = await self.handle(call, request)
             response = build_response(call.rop, call.response_index, 0, value, columns=call.columns)
         except RopError as error:
             code, value = error.code, None
@@ -188,7 +190,20 @@ class _Execution:
             await self.undo(call)
             response = build_response(call.rop, call.response_index, code)
         self.record.rops.append((rop.name, code))
+        self.record.rop_seconds.append((rop.name, time.perf_counter() - started))
         return call, response, value
+
+    async def handle(self, call: Call, request: RopRequest) -> Mapping[str, Any]:
+        """The fields that the ROP's handler answers. `RopError`"""
+        handler = HANDLERS.get(request.rop.name)
+        if handler is None:
+            raise RopError(ErrorCode.NotImplemented)
+        try:
+            return await handler(call, request.value)
+        except MissingBlobError as error:
+            # Of an object that is open for hours, after its message was deleted; or a damaged store.
+            logger.error("Rop%s failed (user %s): %s", request.rop.name, self.session.user.address, error)
+            raise RopError(ErrorCode.StorageReadFault) from error
 
     def failed(self, request: RopRequest, code: int) -> bytes:
         """The response of a ROP that was executed but whose answer cannot be sent."""

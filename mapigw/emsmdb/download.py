@@ -137,7 +137,7 @@ class FastTransferSource(ServerObject):
         self._exhausted = True
         if self._ahead is not None:
             self._ahead.cancel()
-            await asyncio.wait([self._ahead])
+            await asyncio.gather(self._ahead, return_exceptions=True)  # a failure that nobody will hear of any more
             self._ahead = None
 
 

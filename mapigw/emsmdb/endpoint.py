@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from mapigw.emsmdb.access import AccessRecord
 from mapigw.emsmdb.dispatch import ExecuteError, ExecuteRecord, execute
 from mapigw.emsmdb.registry import load_handlers
 from mapigw.emsmdb.session import ConnectParameters, Session
@@ -67,13 +68,15 @@ PERFORMANCE_DATA_EXPIRY = 604_800_000  # a week in milliseconds, as Exchange say
 class EmsmdbEndpoint:
     """A `SessionEndpoint`.
 
-    ``observe`` is called with each Execute's `ExecuteRecord` for the structured log. ``server_name`` goes into the
-    session information that clients log. ``wait_seconds`` bounds a NotificationWait.
+    ``observe`` is called with each Execute's `ExecuteRecord` for the structured log, ``audit`` with each logon to a
+    mailbox that is not the user's own. ``server_name`` goes into the session information that clients log.
+    ``wait_seconds`` bounds a NotificationWait.
     """
 
     connect_type = "Connect"
     disconnect_type = "Disconnect"
     request_types = frozenset({"Execute", "NotificationWait", "Disconnect"})
+    too_many_sessions = ErrorCode.TooManySessions
 
     def __init__(
         self,
@@ -82,6 +85,7 @@ class EmsmdbEndpoint:
         *,
         server_name: str = "mapigw",
         observe: Callable[[ExecuteRecord], None] | None = None,
+        audit: Callable[[AccessRecord], None] | None = None,
         wait_seconds: float = NOTIFICATION_WAIT_SECONDS,
     ) -> None:
         load_handlers()
@@ -89,6 +93,7 @@ class EmsmdbEndpoint:
         self.mailboxes = mailboxes
         self.server_name = server_name
         self.observe = observe
+        self.audit = audit
         self.wait_seconds = wait_seconds
         self._connection_ids = itertools.count(1)
 
@@ -127,7 +132,7 @@ class EmsmdbEndpoint:
                 "auxiliary_buffer": self._connect_auxiliary(),
             }
         )
-        return response, EmsmdbSession(self, Session(user, self.directory, self.mailboxes, parameters))
+        return response, EmsmdbSession(self, Session(user, self.directory, self.mailboxes, parameters, self.audit))
 
     async def stateless(self, user: User, request_type: str, body: bytes) -> bytes | None:
         """Nothing of this endpoint can be answered without its session."""

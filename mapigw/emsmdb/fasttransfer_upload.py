@@ -87,8 +87,9 @@ class MessageTarget(_Leaf):
             stored.recipients.clear()
         if tags.PidTagMessageAttachments in content.deleted:
             stored.attachments.clear()
-        if max(len(stored.recipients) + len(content.recipients), len(content.attachments)) > PARTS_MAXIMUM:
-            raise WireError(f"more than {PARTS_MAXIMUM} recipients", field="messageChildren")
+        parts = len(stored.recipients) + len(content.recipients), len(stored.attachments) + len(content.attachments)
+        if max(parts) > PARTS_MAXIMUM:
+            raise WireError(f"more than {PARTS_MAXIMUM} recipients or attachments", field="messageChildren")
         next_row = max((recipient[tags.PidTagRowid] for recipient in stored.recipients), default=-1) + 1
         for row, recipient in enumerate(content.recipients, next_row):
             stored.recipients.append({**recipient, tags.PidTagRowid: row})

@@ -223,7 +223,13 @@ async def _delete_messages(call: Call, request: Any, *, hard: bool) -> Mapping[s
     async def work(progress: Progress) -> Mapping[str, Any]:
         with folder_errors():
             left = await delete_messages(
-                logon.mailbox, logon.accessor, folder.folder_id, message_ids, hard=hard, progress=progress
+                logon.mailbox,
+                logon.accessor,
+                folder.folder_id,
+                message_ids,
+                hard=hard,
+                progress=progress,
+                notify_non_read=bool(request.notify_non_read),
             )
         return {"partial_completion": left}
 

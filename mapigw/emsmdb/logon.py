@@ -5,18 +5,19 @@ from enum import IntFlag
 from typing import Any, Final
 
 from mapigw.directory.model import User
+from mapigw.emsmdb.access import AccessRecord, accessor_of, right_name
 from mapigw.emsmdb.errors import RopError
 from mapigw.emsmdb.objects import Logon
 from mapigw.emsmdb.registry import Call, handles
 from mapigw.emsmdb.session import Session
 from mapigw.mailbox.folder_properties import OWN_REPLICA
 from mapigw.mailbox.mailboxes import Mailbox, NotFoundError
-from mapigw.mailbox.permissions import Accessor, permission_lists
+from mapigw.mailbox.out_of_office import is_out_of_office
+from mapigw.mailbox.permissions import Accessor, Right, permission_lists
 from mapigw.mailbox.replicas import ReplicasExhaustedError, replica_guid, replica_id
 from mapigw.mailbox.search_folders import resume
 from mapigw.mailbox.special_folders import LOGON_FOLDERS
-from mapigw.mailbox.store_properties import special_folder_ids, store_properties
-from mapigw.wire import tags
+from mapigw.mailbox.store_properties import special_folder_ids
 from mapigw.wire.code_pages import codec_name
 from mapigw.wire.codes import ErrorCode
 from mapigw.wire.primitives import LongTermId, ObjectId
@@ -72,9 +73,7 @@ async def logon(call: Call, request: Any) -> dict[str, Any]:
     if not request.logon_flags & LogonFlags.Private:
         # There is no public folder store, whatever server is asked for (3.2.5.1.2).
         raise RopError(ErrorCode.LogonFailed if defined else ErrorCode.GeneralFailure)
-    owner = await session.directory.by_legacy_dn(request.essdn.decode("ascii", "replace"))
-    if owner is None or not owner.enabled:
-        raise RopError(ErrorCode.UnknownUser)
+    owner, mailbox, special, accessor = await _permitted(session, request)
     if codec_name(session.parameters.default_code_page) is None:
         raise RopError(ErrorCode.UnknownCodePage)
     if not defined:
@@ -83,8 +82,6 @@ async def logon(call: Call, request: Any) -> dict[str, Any]:
     another = first is not None and first.owner.mailbox_id != owner.mailbox_id
     if another and not request.open_flags & OpenFlags.UsePerMdbReplidMapping:
         raise RopError(ErrorCode.InvalidParameter)
-    mailbox, special = await _open(session, owner)
-    accessor = await _accessor(session, owner, mailbox, request.open_flags)
     response_flags = await _response_flags(session, owner, mailbox, accessor)
     await session.release_logon(call.logon_id)
     call.open(request, Logon(session, call.logon_id, mailbox, owner, accessor))
@@ -112,6 +109,39 @@ async def logon(call: Call, request: Any) -> dict[str, Any]:
     }
 
 
+async def _permitted(session: Session, request: Any) -> tuple[User, Mailbox, dict[str, int], Accessor]:
+    """Whose mailbox is to be opened, the mailbox, its well-known folders by key, and who asks (3.2.5.1.1). Audited.
+
+    Raises `RopError`: AccessDenied where administrative access is asked for by anybody but an administrator,
+    MailboxDisabled for a user who has been disabled, UnknownUser for somebody without any right in the mailbox: that
+    answer is implementation-specific, and must not tell which mailboxes there are. For the same reason the caller looks
+    only afterwards for what else is wrong with a request.
+    """
+    name = request.essdn.decode("ascii", "replace")
+    owner = await session.directory.by_legacy_dn(name)
+    accessor = None
+    try:
+        user = await session.directory.by_legacy_dn(session.user.legacy_dn)
+        if request.open_flags & OpenFlags.UseAdminPrivilege and not (user and user.admin):
+            raise RopError(ErrorCode.AccessDenied)
+        if owner is None or not owner.enabled:
+            raise RopError(ErrorCode.UnknownUser)
+        if user is None or not user.enabled:
+            raise RopError(ErrorCode.MailboxDisabled)
+        mailbox, special = await _open(session, owner)
+        administrative = session.parameters.admin or bool(request.open_flags & OpenFlags.UseAdminPrivilege)
+        asking = await accessor_of(session.directory, user, owner, administrative=administrative and user.admin)
+        if not (await permission_lists(mailbox)).grant_anything(asking):
+            raise RopError(ErrorCode.UnknownUser)
+        accessor = asking
+    finally:
+        if session.audit is not None and (owner is None or owner.user_id != session.user.user_id):
+            right = right_name(accessor) if accessor is not None else "none"
+            mailbox_name = owner.key if owner is not None else name
+            session.audit(AccessRecord(session.user.address, mailbox_name, right, accessor is not None))
+    return owner, mailbox, special, accessor
+
+
 async def _open(session: Session, owner: User) -> tuple[Mailbox, dict[str, int]]:
     """The mailbox, and its well-known folders by key. `RopError` UnknownUser when it is missing."""
     try:
@@ -124,32 +154,13 @@ async def _open(session: Session, owner: User) -> tuple[Mailbox, dict[str, int]]
     return mailbox, special
 
 
-async def _accessor(session: Session, owner: User, mailbox: Mailbox, open_flags: int) -> Accessor:
-    """Who logs on (3.2.5.1.1).
-
-    Raises `RopError`: MailboxDisabled for a user who has been disabled, AccessDenied where administrative access is
-    asked for by anybody but an administrator, LoginPermission for somebody without any right in the mailbox.
-    """
-    user = await session.directory.by_legacy_dn(session.user.legacy_dn)
-    if user is None or not user.enabled:
-        raise RopError(ErrorCode.MailboxDisabled)
-    administrative = session.parameters.admin or bool(open_flags & OpenFlags.UseAdminPrivilege)
-    if open_flags & OpenFlags.UseAdminPrivilege and not user.admin:
-        raise RopError(ErrorCode.AccessDenied)
-    is_owner = user.user_id == owner.user_id or (administrative and user.admin)
-    accessor = Accessor(await session.directory.names_of(user), is_owner=is_owner)
-    if not is_owner and not (await permission_lists(mailbox)).grant_anything(accessor):
-        raise RopError(ErrorCode.LoginPermission)
-    return accessor
-
-
 async def _response_flags(session: Session, owner: User, mailbox: Mailbox, accessor: Accessor) -> ResponseFlags:
     flags = ResponseFlags.Reserved
     if accessor.is_owner:
         flags |= ResponseFlags.OwnerRight
-    if session.user.user_id == owner.user_id:
+    if session.user.user_id == owner.user_id or accessor.right >= Right.WRITE:
         flags |= ResponseFlags.SendAsRight
-    if (await store_properties(mailbox)).get(tags.PidTagOutOfOfficeState):
+    if await is_out_of_office(mailbox):
         flags |= ResponseFlags.Oof
     return flags
 

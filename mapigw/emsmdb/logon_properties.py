@@ -6,7 +6,9 @@ from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 from mapigw.emsmdb.errors import RopError
+from mapigw.mail.submission import MAXIMUM_SUBMIT_KILOBYTES
 from mapigw.mailbox.folder_properties import FolderReader
+from mapigw.mailbox.out_of_office import is_out_of_office
 from mapigw.mailbox.replicas import replica_map
 from mapigw.mailbox.rules import EXTENDED_RULE_SIZE_LIMIT
 from mapigw.mailbox.store_properties import special_folders, store_properties, store_totals
@@ -17,7 +19,6 @@ from mapigw.wire.entryids import address_book_entry_id, serialized_replid_guid_m
 if TYPE_CHECKING:
     from mapigw.emsmdb.objects import Logon
 
-MAXIMUM_SUBMIT_KILOBYTES: Final = 153_600
 NO_LIMIT: Final = -1
 RESOURCE_FLAGS: Final = 0  # a primary mailbox of a user, not a resource
 STORE_HAS_SEARCHES: Final = 0x01000000
@@ -73,10 +74,10 @@ async def logon_properties(logon: Logon) -> dict[int, Any]:
     subtree = next(row for row in rows if row.special == "ipm_subtree")
     return {
         tags.PidTagDisplayName: logon.owner.display_name,
-        tags.PidTagOutOfOfficeState: False,
         tags.PidTagLocaleId: parameters.lcid_string,
         tags.PidTagSortLocaleId: parameters.lcid_sort,
         **await store_properties(mailbox),
+        tags.PidTagOutOfOfficeState: await is_out_of_office(mailbox),
         **reader.identification(),
         tags.PidTagSerializedReplidGuidMap: serialized_replid_guid_map(await replica_map(mailbox)),
         tags.PidTagUserEntryId: address_book_entry_id(logon.session.user.legacy_dn),

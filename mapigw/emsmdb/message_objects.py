@@ -353,14 +353,18 @@ class Message(OpenedObject):
         user = self.logon.session.user
         author = Author(user.display_name, address_book_entry_id(user.legacy_dn))
         try:
-            self.row = await self._commit(author, force=force)
+            self.saved(await self._commit(author, force=force))
         except MessageChangedError as error:
             raise RopError(ErrorCode.ObjectChanged) from error
         except RuleTooLargeError as error:
             raise RopError(ErrorCode.TooBig) from error
         except (MessageGoneError, NotFoundError) as error:
             raise RopError(ErrorCode.ObjectDeleted) from error
-        self.content = decode_message(self.row)  # large values need not stay in memory
+
+    def saved(self, row: MessageRow) -> None:
+        """Be the message that was saved."""
+        self.row = row
+        self.content = decode_message(row)  # large values need not stay in memory
         self.dirty = False
         self.held = 0
         self._fresh_bodies.clear()

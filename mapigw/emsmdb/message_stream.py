@@ -188,6 +188,7 @@ class MessageStream:
 
     def _blob(self, digest: bytes, size: int) -> Piece:
         if size > LARGE_BLOB:
+            self._blobs.get(digest, 0, 0)  # found missing later, its message could not be left out any more
             return BlobPiece(digest, 0, size)
         return memoryview(self._blobs.get(digest, 0, size))
 

@@ -13,9 +13,11 @@ from mapigw.emsmdb.listening import Listening
 from mapigw.emsmdb.logon_properties import logon_properties, undeletable, unsettable
 from mapigw.mailbox.folder_properties import IDENTIFICATION_IDS, folder_properties
 from mapigw.mailbox.folder_writing import FolderWriteError, delete_folder_properties, write_folder_properties
+from mapigw.mailbox.out_of_office import set_state
 from mapigw.mailbox.permissions import Accessor, Rights, effective_rights
 from mapigw.mailbox.store_properties import StoreFullError, change_store_properties
 from mapigw.store.folders import Folder as FolderRow
+from mapigw.wire import tags
 from mapigw.wire.codes import ErrorCode
 
 if TYPE_CHECKING:
@@ -105,6 +107,8 @@ class Logon(PropertyObject):
         if leading:
             refused += await (await self._inbox()).set_properties(leading)
         own = {tag: value for tag, value in values.items() if tag not in leading and tag not in problems}
+        if tags.PidTagOutOfOfficeState in own:
+            await set_state(self.mailbox, is_out=own.pop(tags.PidTagOutOfOfficeState))
         if own:
             try:
                 await change_store_properties(self.mailbox, own)
@@ -120,6 +124,8 @@ class Logon(PropertyObject):
         if leading:
             refused += await (await self._inbox()).delete_properties(leading)
         own = [column for column in columns if column not in leading and column not in problems]
+        if any(column >> 16 == tags.PidTagOutOfOfficeState >> 16 for column in own):
+            await set_state(self.mailbox, is_out=False)
         if own:
             await change_store_properties(self.mailbox, {}, own)
         return refused

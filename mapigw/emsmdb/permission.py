@@ -20,6 +20,7 @@ from mapigw.mailbox.permissions import (
     Rights,
     folder_permissions,
     is_known_member,
+    may_give_permissions,
     modify_permissions,
 )
 from mapigw.store.permissions import PermissionRow
@@ -87,7 +88,8 @@ async def modify_folder_permissions(call: Call, request: Any) -> dict[str, Any]:
     flags = request.modify_flags
     if flags & ~(REPLACE_ROWS | INCLUDE_FREE_BUSY):
         raise RopError(ErrorCode.InvalidParameter)
-    await folder.require(Rights.FolderOwner)
+    if not await may_give_permissions(folder.logon.mailbox, folder.logon.accessor, folder.folder_id):
+        raise RopError(ErrorCode.AccessDenied)
     replace = bool(flags & REPLACE_ROWS)
     mailbox = folder.logon.mailbox
     changes = [await _change(call.session, mailbox, item) for item in request.permissions_data]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mapigw.emsmdb.access import AccessRecord, accessor_of, is_administrative, is_less
 from mapigw.emsmdb.errors import RopError
 from mapigw.emsmdb.notices import Notices
 from mapigw.emsmdb.objects import Logon, ServerObject
@@ -40,16 +42,23 @@ class ConnectParameters:
 class Session:
     """The state that one session context holds between its Execute requests.
 
-    ``user`` is who authenticated; ``directory`` and ``mailboxes`` are the services handlers work with.
+    ``user`` is who authenticated; ``directory`` and ``mailboxes`` are the services handlers work with. ``audit`` is
+    told of each logon to a mailbox that is not the user's own.
     """
 
     def __init__(
-        self, user: User, directory: Directory, mailboxes: Mailboxes, parameters: ConnectParameters | None = None
+        self,
+        user: User,
+        directory: Directory,
+        mailboxes: Mailboxes,
+        parameters: ConnectParameters | None = None,
+        audit: Callable[[AccessRecord], None] | None = None,
     ) -> None:
         self.user = user
         self.directory = directory
         self.mailboxes = mailboxes
         self.parameters = parameters or ConnectParameters()
+        self.audit = audit
         self.logons: dict[int, Logon] = {}
         self._objects: dict[int, ServerObject] = {}
         self._next_handle = 1
@@ -105,10 +114,11 @@ class Session:
             await self.release(handle)
 
     async def end_lost_logons(self) -> None:
-        """Release the logons that would be refused by now: before every Execute, and answered from memory.
+        """Release the logons that lost something since they were made: before every Execute, and answered from memory.
 
-        Those are all of a user who has been disabled or removed, those to the mailboxes of such users, and another's
-        mailbox that an administrator opened who no longer is one.
+        Those are all of a user who has been disabled or removed, those to the mailboxes of such users, another's
+        mailbox that an administrator opened who no longer is one, and those by a right that was taken back. What was
+        opened with a right goes with it; what was gained counts at once.
         """
         if not self.logons:
             return
@@ -117,11 +127,20 @@ class Session:
             owner = user if logon.owner.user_id == self.user.user_id else None
             if owner is None:
                 owner = await self.directory.by_legacy_dn(logon.owner.legacy_dn)
-            if not (user and user.enabled and owner and owner.enabled) or (
-                logon.accessor.is_owner and owner.user_id != user.user_id and not user.admin
-            ):
-                logger.info("a logon of %s to the mailbox of %s is ended", self.user.address, logon.owner.address)
+            if not (user and user.enabled and owner and owner.enabled) or await self._is_lost(logon, user, owner):
+                logger.info("a logon of %s to the mailbox of %s is ended", self.user.address, logon.owner.key)
                 await self.release_logon(logon.logon_id)
+
+    async def _is_lost(self, logon: Logon, user: User, owner: User) -> bool:
+        if owner.user_id == user.user_id:
+            return False
+        if is_administrative(logon.accessor):
+            return not user.admin
+        accessor = await accessor_of(self.directory, user, owner, administrative=False)
+        if is_less(accessor, logon.accessor):
+            return True
+        logon.accessor = accessor
+        return False
 
     async def close(self) -> None:
         """Release everything and end a NotificationWait. Idempotent."""

@@ -20,7 +20,13 @@ from mapigw.mailbox.mailboxes import NotFoundError
 from mapigw.mailbox.permissions import Rights, permission_lists
 from mapigw.mailbox.replicas import ReplicasExhaustedError, replica_id
 from mapigw.mailbox.restrictions import decoded_strings
-from mapigw.mailbox.synchronization import ContentsChanges, HierarchyChanges, contents_changes, hierarchy_changes
+from mapigw.mailbox.synchronization import (
+    FEW_FOLDERS,
+    ContentsChanges,
+    HierarchyChanges,
+    contents_changes,
+    hierarchy_changes,
+)
 from mapigw.store.blobs import MissingBlobError
 from mapigw.store.changes import MessageChange
 from mapigw.store.messages import SyncRow
@@ -136,6 +142,11 @@ class SyncDownload(FastTransferSource, SynchronizationContext):
         except NotFoundError as error:
             self.failed = ErrorCode.ObjectDeleted
             raise RopError(ErrorCode.ObjectDeleted) from error
+        except MissingBlobError as error:
+            # It was there when its message was written into the stream; the next stream leaves the message out.
+            log.error("a value in mailbox %s has gone while it was sent: %s", self.logon.mailbox.guid, error)
+            self.failed = ErrorCode.CorruptData
+            raise RopError(ErrorCode.CorruptData) from error
         self.failed = None
         return data
 
@@ -225,8 +236,8 @@ class ContentsDownload(SyncDownload):
             changed_since += [row for row in sent if row.change_number > changes.last_change_number]
             self._sent += len(batch)
             yield pieces
-        self._note(given, changed_since)
-        yield [self._end(changes)]
+        await self.work(self._note, given, changed_since)
+        yield [await self.work(self._end, changes)]
 
     def _message_pieces(self, rows: Sequence[SyncRow]) -> tuple[list[Piece], list[SyncRow]]:
         """The pieces of some messages, and those messages that they are of: all but the damaged ones."""
@@ -291,7 +302,7 @@ class HierarchyDownload(SyncDownload):
         )
         self.total_steps = max(1, len(changes.changed))
         await self.forget_foreign()
-        out = bytearray()
+        self.is_large |= len(changes.changed) > FEW_FOLDERS
         if changes.changed:
             lists = await permission_lists(mailbox, (row.folder_id for row in changes.changed))
             reader = FolderReader(
@@ -300,13 +311,25 @@ class HierarchyDownload(SyncDownload):
                 rights=lambda key: lists.rights(accessor, key),
                 parents=changes.parents,
             )
-            source_keys = {row.folder_id: row.source_key for row in changes.folders}
-            for folder in changes.changed:
-                self._folder_change(out, reader.properties(folder), source_keys[folder.parent_id])
-                self.state.idset_given.add(folder.folder_id)
-        out += self._deletions(changes.deleted, CounterSet())
+            yield await self.work(self._folder_changes, reader, changes)
+        yield [await self.work(self._end, changes)]
+
+    def _folder_changes(self, reader: FolderReader, changes: HierarchyChanges) -> list[Piece]:
+        """A piece for each changed folder."""
+        source_keys = {row.folder_id: row.source_key for row in changes.folders}
+        pieces: list[Piece] = []
+        for folder in changes.changed:
+            out = bytearray()
+            self._folder_change(out, reader.properties(folder), source_keys[folder.parent_id])
+            pieces.append(bytes(out))
+            self.state.idset_given.add(folder.folder_id)
+        return pieces
+
+    def _end(self, changes: HierarchyChanges) -> bytes:
+        """Deletions and the final state."""
+        out = self._deletions(changes.deleted, CounterSet())
         self._see_all(self.state.cnset_seen, changes)
-        yield [bytes(out) + self.state_element(final=True) + MARKER_BYTES[Marker.IncrSyncEnd]]
+        return bytes(out) + self.state_element(final=True) + MARKER_BYTES[Marker.IncrSyncEnd]
 
     def _folder_change(self, out: bytearray, values: dict[int, Any], kept_parent_key: bytes | None) -> None:
         """One folderChange element (2.2.4.3.5). ``kept_parent_key`` is the parent's source key as it was imported."""
@@ -439,7 +462,7 @@ async def upload_state_stream_continue(call: Call, request: Any) -> dict[str, An
 @handles("SynchronizationUploadStateStreamEnd")
 async def upload_state_stream_end(call: Call, request: Any) -> dict[str, Any]:
     """2.2.3.2.2.3"""
-    call.object(SynchronizationContext).upload_end()
+    await call.object(SynchronizationContext).upload_end()
     return {}
 
 
@@ -447,7 +470,7 @@ async def upload_state_stream_end(call: Call, request: Any) -> dict[str, Any]:
 async def get_transfer_state(call: Call, request: Any) -> dict[str, Any]:
     """2.2.3.2.3.1: a download of the state that the client may keep as things stand."""
     context = call.object(SynchronizationContext)
-    call.open(request, PreparedSource(context.logon, context.transfer_state()))
+    call.open(request, PreparedSource(context.logon, await context.work(context.transfer_state)))
     return {}
 
 

@@ -1,8 +1,9 @@
 """The ICS state that a client gives to a synchronization context and gets back (MS-OXCFXICS 2.2.1.1, 3.2.5.9.2)."""
 
+import asyncio
 import logging
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Final, ParamSpec, TypeVar
 from uuid import UUID
 
 from mapigw.emsmdb.errors import RopError
@@ -24,6 +25,10 @@ from mapigw.wire.globset import CounterSet, IdSet
 log = logging.getLogger("mapigw.sync")
 
 STATE_LIMIT: Final = 1 << 24  # bytes of one ICS state property that a client may upload
+LARGE_STATE: Final = 1 << 15  # bytes of a state whose sets others would have to wait for
+
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
 
 # The state properties, by the tag a client uploads them under; IdsetGiven comes as integer or binary (3.2.5.2.1).
 _STATE_FIELDS: Final = {
@@ -45,6 +50,8 @@ class SynchronizationContext(ServerObject):
         """Why the context is of no use any more, if it is."""
         self._uploaded: dict[str, IdSet] = {}
         self._upload: tuple[str, bytearray] | None = None
+        self.is_large = False
+        """Whether others would have to wait while its sets or its elements are made."""
         self.foreign_forgotten = False
         """Whether the client is told that it has nothing of other replicas any more."""
 
@@ -81,23 +88,33 @@ class SynchronizationContext(ServerObject):
         if self._upload is None:
             raise RopError(ErrorCode.NotInitialized)
         if len(self._upload[1]) + len(data) > STATE_LIMIT:
+            self._upload = None
             self.failed = ErrorCode.RpcFormat
             raise RopError(ErrorCode.RpcFormat)
         self._upload[1].extend(data)
 
-    def upload_end(self) -> None:
+    async def upload_end(self) -> None:
         self.usable()
         if self._upload is None:
             raise RopError(ErrorCode.NotInitialized)
         (field, data), self._upload = self._upload, None
         try:
-            idset = IdSet.parse_replguid(bytes(data))
+            self.is_large |= len(data) > LARGE_STATE
+            idset = await self.work(IdSet.parse_replguid, bytes(data))
         except WireError as error:
             log.warning("malformed %s uploaded: %s", field, error)
             self.failed = ErrorCode.RpcFormat
             raise RopError(ErrorCode.RpcFormat) from error
         self._uploaded[field] = idset
         setattr(self.state, field, idset.get(self.logon.mailbox.replica_guid).copy())
+
+    async def work(
+        self, function: Callable[Parameters, Result], *args: Parameters.args, **kwargs: Parameters.kwargs
+    ) -> Result:
+        """Call what works on sets or elements: where they are large, in a thread."""
+        if self.is_large:
+            return await asyncio.to_thread(function, *args, **kwargs)
+        return function(*args, **kwargs)
 
     def given_by_others(self) -> list[tuple[UUID, CounterSet]]:
         """What the client says that it has of other replicas than the mailbox's."""

@@ -12,9 +12,9 @@ from mapigw.emsmdb.message_objects import Message
 from mapigw.emsmdb.objects import Folder
 from mapigw.emsmdb.registry import Call, handles
 from mapigw.emsmdb.sync_state import SynchronizationContext
-from mapigw.emsmdb.values import stored_form
+from mapigw.emsmdb.values import is_storable, stored_form
 from mapigw.mailbox.batches import all_accessible
-from mapigw.mailbox.conflicts import History
+from mapigw.mailbox.conflicts import LAST_TIME, History
 from mapigw.mailbox.content import DecodedMessage
 from mapigw.mailbox.folder_writing import MAXIMUM_NAME
 from mapigw.mailbox.folders import FolderFullError
@@ -187,6 +187,8 @@ def _values(values: Mapping[int, Any], *columns: int) -> list[Any]:
 
 
 def _history(change_key: bytes, predecessors: bytes, modified: int) -> History:
+    if modified > LAST_TIME:
+        raise RopError(ErrorCode.InvalidParameter)
     key = _xid(change_key)
     return History(key, _predecessors(predecessors).with_change(key), modified)
 
@@ -278,7 +280,11 @@ async def synchronization_import_hierarchy_change(call: Call, request: Any) -> d
         _xid(source_key),
         name,
         _history(change_key, predecessors, modified),
-        {tag: value for tag, value in properties.items() if tag not in hierarchy},
+        {
+            tag: value
+            for tag, value in properties.items()
+            if tag not in hierarchy and is_storable(tag) and tag & 0xFFFF != PropertyType.OBJECT
+        },
     )
     logon = collector.logon
     try:

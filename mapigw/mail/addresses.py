@@ -2,11 +2,13 @@
 
 import re
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, NamedTuple
 
+from mapigw.directory.model import User
 from mapigw.mail.headers import Headers, clean, decode_words
+from mapigw.mail.parts import Budget
 from mapigw.wire import tags
-from mapigw.wire.entryids import FLAT_ENTRY_LIST, one_off_entry_id
+from mapigw.wire.entryids import FLAT_ENTRY_LIST, address_book_entry_id, one_off_entry_id
 from mapigw.wire.message import Properties
 
 _SMTP: Final = "SMTP"
@@ -53,6 +55,10 @@ class Address:
     name: str
     email: str
 
+    def cut(self) -> "Address":
+        """The same with a name and an address that fit in a recipient row."""
+        return Address(self.name[:MAX_NAME], self.email[:MAX_EMAIL])
+
     @property
     def entry_id(self) -> bytes:
         """One-Off EntryID (MS-OXCDATA 2.2.5.1)."""
@@ -65,7 +71,7 @@ class Address:
 
 
 _TEXT: Final = r'(?P<angle><[^<>]*>)|(?P<comment>\()|(?P<mark>[,;:])|(?P<text>[^"<(,;:]+|.)'
-_TOKEN: Final = re.compile(rf'(?P<quoted>"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z))|{_TEXT}', re.DOTALL)
+_TOKEN: Final = re.compile(rf'(?P<quoted>"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z))|{_TEXT}', re.DOTALL)
 _UNQUOTED_TOKEN: Final = re.compile(_TEXT, re.DOTALL)
 _COMMENT: Final = re.compile(r"[^()\\]+|\\.|.", re.DOTALL)
 _QUOTED_PAIR: Final = re.compile(r"\\(.)", re.DOTALL)
@@ -115,8 +121,8 @@ def _address(name: str, email: str) -> Address:
     return Address(name or email[:MAX_NAME], (email or name)[:MAX_EMAIL])
 
 
-def parse_addresses(value: str) -> list[Address]:
-    """The mailboxes of an address list, members of groups among them, in order.
+def parse_addresses(value: str, maximum: int | None = None) -> list[Address]:
+    """The mailboxes of an address list, members of groups among them, in order; the first ``maximum`` if it is given.
 
     A name with an unquoted comma ("Doe, John <j@x>") is put together again. An item that has no address is one with
     its text for address, so that nobody is lost; the name of a group ("undisclosed-recipients:;") is nobody.
@@ -141,7 +147,7 @@ def parse_addresses(value: str) -> list[Address]:
     item = _Item()
     pattern = _TOKEN
     position = 0
-    while position < len(value):
+    while position < len(value) and (maximum is None or max(len(found), len(fragments)) < maximum):
         token = pattern.match(value, position)
         if token is None:
             break
@@ -174,7 +180,7 @@ def parse_addresses(value: str) -> list[Address]:
     finish(item, comma=False)
     for fragment in fragments:
         found.extend(fragment.addresses())
-    return [address for address in found if address.email]
+    return [address for address in found if address.email][:maximum]
 
 
 def _read_comment(value: str, position: int) -> tuple[str, int]:
@@ -195,6 +201,19 @@ def group_properties(group: tuple[int, ...], address: Address) -> Properties:
     """A property group (2.6): name, type, address, SMTP address, entry id and search key of ``address``."""
     values = (address.name, _SMTP, address.email, address.email, address.entry_id, address.search_key)
     return dict(zip(group, values, strict=True))
+
+
+def address_group(group: tuple[int, ...], user: User) -> dict[Any, Any]:
+    """A group of address properties (name, type, address, SMTP address, EntryID, search key) that names a user."""
+    name, kind, email, smtp, entry_id, search_key = group
+    return {
+        name: user.display_name,
+        kind: "EX",
+        email: user.legacy_dn,
+        smtp: user.address,
+        entry_id: address_book_entry_id(user.legacy_dn),
+        search_key: f"EX:{user.legacy_dn}".upper().encode("ascii", "replace") + b"\0",
+    }
 
 
 def recipient_properties(address: Address, recipient_type: int, row: int) -> Properties:
@@ -225,13 +244,29 @@ _RECIPIENT_FIELDS: Final = (
 )
 
 
-def address_properties(headers: Headers) -> tuple[Properties, list[Properties]]:
-    """Sender, reply and receipt properties of a message, and its recipients."""
+class Addressing(NamedTuple):
+    """What the address fields say; ``is_cut`` where they name more people than a message may have."""
+
+    properties: Properties
+    recipients: list[Properties]
+    is_cut: bool
+
+
+def address_properties(headers: Headers, budget: Budget) -> Addressing:
+    """Sender, reply and receipt properties of a message, and its recipients, as many as the budget allows."""
     properties: Properties = {}
     recipients: list[Properties] = []
 
     def addresses(name: str) -> list[Address]:
-        return [found for value in headers.all(name) for found in parse_addresses(value)]
+        found: list[Address] = []
+        for value in headers.all(name):
+            if budget.addresses <= 0 or budget.address_text <= 0:
+                break
+            more = parse_addresses(value[: budget.address_text], budget.addresses)
+            budget.addresses -= len(more)
+            budget.address_text -= len(value)
+            found += more
+        return found
 
     author = next(iter(addresses("from")), None)
     sender = next(iter(addresses("sender")), None)
@@ -242,6 +277,7 @@ def address_properties(headers: Headers) -> tuple[Properties, list[Properties]]:
     if receipt:
         properties |= group_properties(READ_RECEIPT, receipt)
         properties[tags.PidTagReadReceiptRequested] = True
+        properties[tags.PidTagNonReceiptNotificationRequested] = True
     if "return-receipt-to" in headers:
         properties[tags.PidTagOriginatorDeliveryReportRequested] = True
     replies = addresses("reply-to")
@@ -253,4 +289,4 @@ def address_properties(headers: Headers) -> tuple[Properties, list[Properties]]:
         properties[display] = "; ".join(address.name for address in found)
         for address in found:
             recipients.append(recipient_properties(address, recipient_type, len(recipients)))
-    return properties, recipients
+    return Addressing(properties, recipients, budget.addresses <= 0 or budget.address_text <= 0)

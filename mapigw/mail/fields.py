@@ -4,17 +4,26 @@ import locale
 from datetime import datetime, timedelta, timezone
 from email.utils import parsedate_tz
 from typing import Final
-from uuid import UUID
 
-from mapigw.mail.headers import Headers
+from mapigw.mail.headers import Headers, clean, decode_words
+from mapigw.mail.names import (
+    CLASSIFICATION,
+    CLASSIFICATION_DESCRIPTION,
+    CLASSIFICATION_GUID,
+    CLASSIFICATION_KEEP,
+    CLASSIFIED,
+    CONTENT_CLASS,
+    FLAG_REQUEST,
+    KEYWORDS,
+    PERCENT_COMPLETE,
+    TASK_COMPLETE,
+    TASK_STATUS,
+    TO_DO_TITLE,
+)
 from mapigw.mailbox.subjects import SUBJECT_PREFIX
 from mapigw.wire import tags
 from mapigw.wire.message import Properties
-from mapigw.wire.properties import NamedTag, PropertyName, PropertyType, filetime
-
-PS_INTERNET_HEADERS: Final = UUID("00020386-0000-0000-c000-000000000046")
-CONTENT_CLASS: Final = NamedTag(PropertyName(PS_INTERNET_HEADERS, name="content-class"), PropertyType.STRING)
-CONTENT_TYPE: Final = NamedTag(PropertyName(PS_INTERNET_HEADERS, name="content-type"), PropertyType.STRING)
+from mapigw.wire.properties import filetime
 
 _LOW, _NORMAL, _HIGH = 0, 1, 2
 # In order of preference: field, values (2.2.3.2.5).
@@ -40,6 +49,18 @@ _STRINGS: Final = (
     ("list-unsubscribe", tags.PidTagListUnsubscribe),
     ("x-list-unsubscribe", tags.PidTagListUnsubscribe),
     ("content-class", CONTENT_CLASS),
+    ("x-callingtelephonenumber", tags.PidTagSenderTelephoneNumber),
+    ("x-voicemessagesendername", tags.PidTagVoiceMessageSenderName),
+    ("x-attachmentorder", tags.PidTagVoiceMessageAttachmentOrder),
+    ("x-callid", tags.PidTagCallId),
+    ("x-ms-exchange-organization-prd", tags.PidTagPurportedSenderDomain),
+)
+# field: property, smallest and largest value
+_NUMBERS: Final = (
+    ("x-voicemessageduration", tags.PidTagVoiceMessageDuration, 0, 0x7FFFFFFF),
+    ("x-faxnumberofpages", tags.PidTagFaxNumberOfPages, 0, 0x7FFFFFFF),
+    # -1 would exempt a message from the junk mail rule, which a stranger's header shall not do.
+    ("x-ms-exchange-organization-scl", tags.PidTagContentFilterSpamConfidenceLevel, 0, 9),
 )
 _TIMES: Final = (
     ("reply-by", tags.PidTagReplyTime),
@@ -47,10 +68,31 @@ _TIMES: Final = (
     ("expiry-date", tags.PidTagExpiryTime),
     ("deferred-delivery", tags.PidTagDeferredDeliveryTime),
 )
+_SENDER_ID_STATUS: Final = {
+    "neutral": 1,
+    "pass": 2,
+    "fail": 3,
+    "softfail": 4,
+    "none": 5,
+    "temperror": 0x80000006 - (1 << 32),
+    "permerror": 0x80000007 - (1 << 32),
+}
+_CLASSIFICATION: Final = (
+    ("x-microsoft-classification", CLASSIFICATION),
+    ("x-microsoft-classdesc", CLASSIFICATION_DESCRIPTION),
+    ("x-microsoft-classid", CLASSIFICATION_GUID),
+)
+_MAX_KEYWORDS: Final = 100
+_MAX_KEYWORD: Final = 255
+_MAX_DIGITS: Final = 12
 _LOCALE_IDS: Final = {
     name.replace("_", "-").lower(): number for number, name in reversed(locale.windows_locale.items())
 }
 _ENGLISH: Final = 0x0409
+
+# PidTagFlagStatus (MS-OXOFLAG 2.2.1.1) and PidTagToDoItemFlags (2.2.1.6)
+_FOLLOWUP_FLAGGED: Final = 2
+_TO_DO_RECIPIENT_FLAGGED: Final = 8
 
 # PidTagMessageFlags (MS-OXCMSG 2.2.1.6)
 MESSAGE_FLAG_READ: Final = 0x0001
@@ -72,6 +114,22 @@ def field_properties(headers: Headers) -> Properties:
     for name, tag in _TIMES:
         if name in headers and tag not in properties and (time := parse_date(headers.first(name))) is not None:
             properties[tag] = time
+    for name, tag, smallest, largest in _NUMBERS:
+        if name in headers and (number := _number(headers.token(name), smallest, largest)) is not None:
+            properties[tag] = number
+    status = _SENDER_ID_STATUS.get(headers.token("x-ms-exchange-organization-senderidresult"))
+    if status is not None:
+        properties[tags.PidTagSenderIdStatus] = status
+    if headers.token("x-ms-exchange-organization-autoforwarded") == "true":
+        properties[tags.PidTagAutoForwarded] = True
+    if "keywords" in headers and (keywords := _keywords(headers)):
+        properties[KEYWORDS] = keywords
+    if headers.token("x-microsoft-classified") == "true":
+        properties[CLASSIFIED] = True
+        properties[CLASSIFICATION_KEEP] = headers.token("x-microsoft-classkeep") == "true"
+        properties |= {key: headers.text(name) for name, key in _CLASSIFICATION if name in headers}
+    if "x-message-flag" in headers:
+        properties |= _flag_properties(headers)
     if "x-auto-response-suppress" in headers:
         words = headers.first("x-auto-response-suppress").lower().replace(",", " ").split()
         suppressed = 0
@@ -83,6 +141,33 @@ def field_properties(headers: Headers) -> Properties:
     language = headers.first("content-language").partition(",")[0].strip().lower()
     properties[tags.PidTagMessageLocaleId] = _LOCALE_IDS.get(language, _ENGLISH)
     return properties
+
+
+def _number(text: str, smallest: int, largest: int) -> int | None:
+    try:
+        number = int(text[:_MAX_DIGITS])
+    except ValueError:
+        return None
+    return number if smallest <= number <= largest else None
+
+
+def _keywords(headers: Headers) -> list[str]:
+    """The phrases of all Keywords fields: categories (2.2.3.2.12)."""
+    phrases = (clean(decode_words(phrase)) for value in headers.all("keywords") for phrase in value.split(","))
+    return list(dict.fromkeys(phrase[:_MAX_KEYWORD] for phrase in phrases if phrase))[:_MAX_KEYWORDS]
+
+
+def _flag_properties(headers: Headers) -> Properties:
+    """What a flag for the recipient sets (2.2.3.2.16)."""
+    return {
+        FLAG_REQUEST: headers.text("x-message-flag"),
+        tags.PidTagFlagStatus: _FOLLOWUP_FLAGGED,
+        tags.PidTagToDoItemFlags: _TO_DO_RECIPIENT_FLAGGED,
+        TO_DO_TITLE: headers.text("subject")[:_MAX_SUBJECT],
+        TASK_STATUS: 0,
+        TASK_COMPLETE: False,
+        PERCENT_COMPLETE: 0.0,
+    }
 
 
 def _importance(headers: Headers) -> int:

@@ -6,12 +6,20 @@ does least harm.
 
 import binascii
 import re
+from collections.abc import Iterator
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
 from mapigw.mail.charsets import decode, guess_text
+from mapigw.mail.octets import Octets, find
 
-_FIELD: Final = re.compile(rb"([!-9;-~]+)[ \t]*:[ \t]*([^\r\n]*(?:\r?\n[ \t][^\r\n]*|\r[ \t][^\r\n]*)*)(?:\r?\n|\r|\Z)")
+MAX_HEADER: Final = 8 << 20
+"""Bytes of a header block that are read."""
+MAX_FIELDS: Final = 10_000
+MAX_FIELD: Final = 2 << 20
+"""Bytes of one field that are understood; the raw block has the rest."""
+
+_FIELD: Final = re.compile(rb"([!-9;-~]+)[ \t]*:[ \t]*([^\r\n]*+(?:\r?\n?+[ \t][^\r\n]*+)*+)(?:\r?\n|\r|\Z)")
 _LINE: Final = re.compile(rb"[^\r\n]*(?:\r?\n|\r|\Z)")
 _BLANK: Final = re.compile(rb"\r?\n|\r|\Z")
 _MBOX_FROM: Final = re.compile(rb">?From ")
@@ -24,47 +32,62 @@ _ENCODED_WORD: Final = re.compile(r"=\?([^\s?*]{1,64})(?:\*[^\s?]{0,64})?\?([bBq
 class Headers:
     """The fields of one header block, in order, by name without regard to case."""
 
-    __slots__ = ("_by_name", "label", "raw", "size")
+    __slots__ = ("_by_name", "is_cut", "label", "raw", "size")
 
-    def __init__(self, data: bytes, start: int = 0, end: int | None = None) -> None:
+    def __init__(self, data: Octets, start: int = 0, end: int | None = None, *, limit: int = MAX_HEADER) -> None:
         """Read the fields of ``data[start:end]`` up to the blank line; ``size`` is where the body begins in ``data``.
 
+        Of a block of more than ``limit`` bytes or `MAX_FIELDS` fields the rest is passed over, which ``is_cut`` tells.
         ``label`` is the character set to suspect behind unlabelled 8-bit text.
         """
         end = len(data) if end is None else end
+        stop = min(end, start + limit)
         self.label = ""
+        self.is_cut = False
         self._by_name: dict[str, list[bytes]] = {}
         begin = position = start
+        count = 0
         last: list[bytes] | None = None
-        while position < end:
-            field = _FIELD.match(data, position, end)
+        while position < stop:
+            field = _FIELD.match(data, position, stop)
             if field is not None:
-                name, value = field.groups()
-                last = self._by_name.setdefault(name.decode("ascii").lower(), [])
-                last.append(value)
                 position = field.end()
+                count += 1
+                if count <= MAX_FIELDS:
+                    name, value = field.groups()
+                    last = self._by_name.setdefault(name.decode("ascii").lower(), [])
+                    last.append(value)
                 continue
-            line = _LINE.match(data, position, end)
-            after = line.end() if line is not None else end
-            if _BLANK.match(data, position, end):
+            line = _LINE.match(data, position, stop)
+            after = line.end() if line is not None else stop
+            if _BLANK.match(data, position, stop):
                 self.raw = data[begin:position]
                 self.size = after
+                self.is_cut = count > MAX_FIELDS
                 return
-            if last is None and _MBOX_FROM.match(data, position, end):
+            if last is None and _MBOX_FROM.match(data, position, stop):
                 begin = after
-            elif last is not None and _FIELD.match(data, after, end):
+            elif last is not None and count <= MAX_FIELDS and _FIELD.match(data, after, stop):
                 last[-1] += b" " + data[position:after].strip()  # a field folded without indentation
             else:
                 break  # the blank line is missing: the body begins here
             position = after
         self.raw = data[begin:position]
         self.size = position
+        self.is_cut = count > MAX_FIELDS
+        if position == stop < end:
+            self.is_cut = True
+            self.size = _behind_blank_line(data, position, end)
 
     def __contains__(self, name: str) -> bool:
         return name in self._by_name
 
     def __bool__(self) -> bool:
         return bool(self._by_name)
+
+    def names(self) -> Iterator[str]:
+        """The names of the fields, in lower case, each once."""
+        return iter(self._by_name)
 
     def first(self, name: str) -> str:
         """The first field of a (lower-case) name, unfolded, encoded words as they are; "" when there is none."""
@@ -97,10 +120,18 @@ class Headers:
         return text.replace("\n", "\r\n") + "\r\n" if text else ""
 
     def _text(self, value: bytes) -> str:
+        value = value[:MAX_FIELD]
         text = value.decode("ascii") if value.isascii() else guess_text(value, self.label)
         if "\n" in text or "\r" in text:
             text = _FOLD.sub("", text)
         return text.strip()
+
+
+def _behind_blank_line(data: Octets, start: int, end: int) -> int:
+    """Where the body of a header begins that goes on at ``start``."""
+    start = max(start - 2, 0)
+    found = [(find(data, blank, start, end), len(blank)) for blank in (b"\n\r\n", b"\n\n")]
+    return min((position + size for position, size in found if position >= 0), default=end)
 
 
 _RESERVED: Final = re.compile(
@@ -174,7 +205,7 @@ def decode_base64(data: bytes) -> bytes:
         return binascii.a2b_base64(digits + b"=" * (-len(digits) % 4))
 
 
-_PARAMETER: Final = re.compile(r';\s*([^\s=;"]+)\s*=\s*("[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)|[^;]*)', re.DOTALL)
+_PARAMETER: Final = re.compile(r';\s*([^\s=;"]+)\s*=\s*("[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[^;]*)', re.DOTALL)
 _ESCAPE: Final = re.compile(r"\\(.)", re.DOTALL)
 _SECTION: Final = re.compile(r"(.+?)(?:\*(\d{1,4}))?(\*)?")
 _MAX_PARAMETERS: Final = 1000

@@ -7,23 +7,23 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
-from uuid import UUID
 
+from mapigw.mail.calendar.importing import messages_from_icalendar
 from mapigw.mail.fields import MESSAGE_FLAG_UNSENT
 from mapigw.mail.mime import message_from_mime
-from mapigw.mail.sources import Flags, Item, Unreadable
+from mapigw.mail.names import FLAG_REQUEST
+from mapigw.mail.sources import Flags, Item, Kind, Unreadable
+from mapigw.mail.vcards import contact_from_vcard
 from mapigw.mailbox.folders import create_folder
 from mapigw.mailbox.mailboxes import FolderExistsError, Mailbox, NewMessage
 from mapigw.store.folders import Folder
 from mapigw.wire import tags
 from mapigw.wire.message import Properties
-from mapigw.wire.properties import NamedTag, PropertyName, PropertyType
 
+_FOLDERS: Final = {"IPM.Contact": "contacts", "IPM.Appointment": "calendar", "IPM.Task": "tasks"}
 BATCH_MESSAGES: Final = 50
 BATCH_BYTES: Final = 4 << 20
 
-PSETID_COMMON: Final = UUID("00062008-0000-0000-c000-000000000046")
-FLAG_REQUEST: Final = NamedTag(PropertyName(PSETID_COMMON, lid=0x8530), PropertyType.STRING)  # PidLidFlagRequest
 _FOLLOWUP_FLAGGED: Final = 2
 _RED_FLAG: Final = 6
 _TIME_FLAGGED: Final = 1
@@ -58,12 +58,15 @@ class Summary:
 class _Prepared:
     item: Item
     message: NewMessage
+    size: int
+    """Bytes of the source; 0 for a further message from the same one."""
 
 
 class Importer:
     """One import. ``unreadable`` is the folder for what cannot be imported; it is made when it is needed.
 
-    ``advanced`` is called on the event loop with each batch's number of messages and bytes.
+    ``advanced`` is called on the event loop with each batch's number of messages and bytes. With ``by_kind`` contacts,
+    appointments and tasks from cards and calendars go to the folders of their kind instead of ``folder``.
     """
 
     def __init__(
@@ -72,11 +75,14 @@ class Importer:
         folder: Folder,
         unreadable: Path,
         advanced: Callable[[int, int], None] = lambda messages, size: None,
+        *,
+        by_kind: bool = False,
     ) -> None:
         self._mailbox = mailbox
         self._folder = folder
         self._unreadable = unreadable
         self._advanced = advanced
+        self._by_kind = by_kind
         self._targets: dict[tuple[str, ...], int] = {(): folder.folder_id}
         self._summary = Summary()
 
@@ -98,8 +104,13 @@ class Importer:
             if isinstance(item, Unreadable):
                 batch.append(item)
             else:
-                batch.append(_Prepared(item, _new_message(item)))
+                found = _new_messages(item)
+                batch += [
+                    _Prepared(item, message, 0 if number else len(item.raw)) for number, message in enumerate(found)
+                ]
                 size += len(item.raw)
+                if not found:
+                    batch.append(Unreadable(item.source, f"no {item.kind.name.lower()} that can be read", item.raw))
             if len(batch) >= BATCH_MESSAGES or size >= BATCH_BYTES:
                 break
         return batch
@@ -112,10 +123,11 @@ class Importer:
                 size += len(entry.raw or b"")
                 await self._fail(entry.source, entry.reason, entry.raw)
             else:
-                size += len(entry.item.raw)
-                by_folder.setdefault(await self._target(entry.item), []).append(entry)
+                size += entry.size
+                by_folder.setdefault(await self._target(entry), []).append(entry)
         for folder_id, entries in by_folder.items():
-            await self._append(folder_id, entries)
+            for start in range(0, len(entries), BATCH_MESSAGES):
+                await self._append(folder_id, entries[start : start + BATCH_MESSAGES])
         self._advanced(len(batch), size)
 
     async def _append(self, folder_id: int, entries: list[_Prepared]) -> None:
@@ -129,7 +141,7 @@ class Importer:
                 await self._append(folder_id, [entry])
         else:
             self._summary.imported += len(entries)
-            self._summary.size += sum(len(entry.item.raw) for entry in entries)
+            self._summary.size += sum(entry.size for entry in entries)
 
     async def _fail(self, source: str, reason: str, raw: bytes | None) -> None:
         kept = await asyncio.to_thread(self._keep, raw) if raw is not None else None
@@ -142,7 +154,11 @@ class Importer:
         path.write_bytes(raw)
         return path
 
-    async def _target(self, item: Item) -> int:
+    async def _target(self, entry: _Prepared) -> int:
+        item = entry.item
+        if item.kind is not Kind.MAIL and self._by_kind:
+            home = _FOLDERS.get(str(entry.message.message.properties.get(tags.PidTagMessageClass)), "inbox")
+            return (await self._mailbox.special_folder(home)).folder_id
         if item.flags.deleted:
             return (await self._mailbox.special_folder("deleted_items")).folder_id
         for depth in range(1, len(item.folder) + 1):
@@ -178,6 +194,15 @@ async def _child(mailbox: Mailbox, parent_id: int, name: str) -> Folder:
         if created is None:
             raise
         return created
+
+
+def _new_messages(item: Item) -> list[NewMessage]:
+    if item.kind is Kind.VCARD:
+        contact = contact_from_vcard(item.raw)
+        return [NewMessage(contact, is_read=True)] if contact is not None else []
+    if item.kind is Kind.CALENDAR:
+        return [NewMessage(message, is_read=True) for message in messages_from_icalendar(item.raw)]
+    return [_new_message(item)]
 
 
 def _new_message(item: Item) -> NewMessage:

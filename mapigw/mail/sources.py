@@ -1,4 +1,4 @@
-"""Mail to be imported: single messages, mbox files and Maildirs, one message at a time.
+"""Mail to be imported: single messages, mbox files and Maildirs, one message at a time; cards and calendars.
 
 Sources block; they are read in worker threads. What cannot be read is reported as `Unreadable` in its place, and
 reading goes on behind it.
@@ -9,12 +9,14 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from enum import Enum
 from pathlib import Path
 from typing import BinaryIO, Final
 
 from mapigw.mail.charsets import decode
 from mapigw.mail.fields import parse_date
 from mapigw.mail.headers import Headers
+from mapigw.mail.vcards import split_cards
 from mapigw.wire.properties import from_filetime
 
 MAX_MESSAGE: Final = 256 << 20  # bytes; what is larger is not mail
@@ -23,6 +25,17 @@ _STATUS_REGION: Final = 256 << 10  # flags are looked for in this much of a head
 
 _MESSAGE_SUFFIXES: Final = frozenset({".eml", ".mail", ".mht"})
 _MBOX_SUFFIXES: Final = frozenset({".mbox", ".mbx", ""})
+
+
+class Kind(Enum):
+    """What a source holds."""
+
+    MAIL = 0
+    VCARD = 1
+    CALENDAR = 2
+
+
+_KINDS: Final = {".vcf": Kind.VCARD, ".ics": Kind.CALENDAR}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +52,17 @@ class Flags:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A message. ``folder`` is its place below the imported path (Maildir subfolders), outermost first."""
+    """A message, a card or a whole calendar.
+
+    ``folder`` is its place below the imported path (Maildir subfolders), outermost first.
+    """
 
     source: str
     raw: bytes
     flags: Flags = Flags()
     received: datetime | None = None
     folder: tuple[str, ...] = ()
+    kind: Kind = Kind.MAIL
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +112,10 @@ def _entries(path: Path) -> list[Path]:
 def _read(path: Path, folder: tuple[str, ...]) -> Iterator[Item | Unreadable]:
     try:
         if not path.is_dir():
-            yield from _read_mbox(path, folder) if _is_mbox(path) else _read_message(path, folder)
+            if path.suffix.lower() in _KINDS:
+                yield from _read_other(path, folder)
+            else:
+                yield from _read_mbox(path, folder) if _is_mbox(path) else _read_message(path, folder)
             return
         entries = sorted(path.iterdir())
     except OSError as error:
@@ -113,6 +133,8 @@ def _read(path: Path, folder: tuple[str, ...]) -> Iterator[Item | Unreadable]:
             suffix = entry.suffix.lower()
             if suffix in _MESSAGE_SUFFIXES:
                 yield from _read_message(entry, folder)
+            elif suffix in _KINDS:
+                yield from _read_other(entry, folder)
             elif suffix in _MBOX_SUFFIXES and _size(entry) and _is_mbox(entry):
                 yield from _read_mbox(entry, folder)
 
@@ -142,6 +164,23 @@ def _read_message(path: Path, folder: tuple[str, ...], flags: Flags | None = Non
     else:
         received = datetime.fromtimestamp(status.st_mtime, UTC)
         yield Item(str(path), raw, flags if flags is not None else status_flags(raw), received, folder)
+
+
+def _read_other(path: Path, folder: tuple[str, ...]) -> Iterator[Item | Unreadable]:
+    """A file of cards, one at a time, or a calendar."""
+    kind = _KINDS[path.suffix.lower()]
+    for item in _read_message(path, folder, Flags(read=True)):
+        if isinstance(item, Unreadable):
+            yield item
+        elif kind is Kind.CALENDAR:
+            yield replace(item, kind=kind)
+        else:
+            found = False
+            for number, card in enumerate(split_cards(item.raw), 1):
+                found = True
+                yield replace(item, source=f"{path}:{number}", raw=card, kind=kind)
+            if not found:
+                yield Unreadable(str(path), "no vCard", item.raw)
 
 
 def is_maildir(path: Path) -> bool:

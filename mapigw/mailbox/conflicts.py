@@ -20,6 +20,9 @@ MESSAGE_STATUS_IN_CONFLICT: Final = 0x800
 RESOLVE_LAST_WRITER_WINS: Final = 0x1
 """PidTagResolveMethod of the folder (2.2.1.4.1)."""
 
+LAST_TIME: Final = (1 << 63) - 1
+"""A FILETIME in the year 30828; clients know none after it."""
+
 _EMBEDDED_MESSAGE: Final = 5
 _HISTORY: Final = (tags.PidTagChangeKey, tags.PidTagPredecessorChangeList, tags.PidTagLastModificationTime)
 
@@ -45,6 +48,8 @@ class History:
     def imported(cls, change_key: bytes, predecessor_change_list: bytes, modified: int) -> "History":
         """Of an imported version. Raises `WireError`."""
         key = Xid.parse(change_key)
+        if modified > LAST_TIME:
+            raise WireError("a time that no column holds", field="PidTagLastModificationTime")
         return cls(key, PredecessorChangeList.parse(predecessor_change_list).with_change(key), modified)
 
     def precedence_over(self, present: "History") -> Precedence:

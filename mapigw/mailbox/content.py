@@ -35,7 +35,7 @@ from mapigw.wire.fasttransfer import (
     push_property,
     push_property_header,
 )
-from mapigw.wire.message import Attachment, Message
+from mapigw.wire.message import Attachment, Message, Properties
 from mapigw.wire.properties import (
     NamedTag,
     PropertyKey,
@@ -125,6 +125,26 @@ def names_of(message: Message) -> Iterator[PropertyName]:
     for item in message.attachments:
         if item.embedded is not None:
             yield from names_of(item.embedded)
+
+
+def with_names(message: Message, ids: Mapping[PropertyName, int]) -> Message:
+    """The message without named properties whose names have no id: itself where all have one."""
+    if all(name in ids for name in names_of(message)):
+        return message
+
+    def known(properties: Properties) -> Properties:
+        return {
+            key: value for key, value in properties.items() if not isinstance(key, NamedTag) or key.property_name in ids
+        }
+
+    return Message(
+        known(message.properties),
+        [known(recipient) for recipient in message.recipients],
+        [
+            Attachment(known(item.properties), None if item.embedded is None else with_names(item.embedded, ids))
+            for item in message.attachments
+        ],
+    )
 
 
 def encode(message: Message, ids: Mapping[PropertyName, int]) -> Content:

@@ -5,6 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
+from mapigw.mailbox.clock import now
 from mapigw.mailbox.conflicts import (
     MESSAGE_STATUS_IN_CONFLICT,
     RESOLVE_LAST_WRITER_WINS,
@@ -22,7 +23,7 @@ from mapigw.mailbox.permissions import Accessor
 from mapigw.mailbox.progress import Progress
 from mapigw.mailbox.read_state import batches
 from mapigw.mailbox.saving import Draft, MessageChangedError, MessageExistsError, MessageGoneError, save_message
-from mapigw.store import changes, importing, mailboxes, messages
+from mapigw.store import changes, folders, importing, mailboxes, messages
 from mapigw.store.changes import Tombstone
 from mapigw.store.database import Connection
 from mapigw.store.messages import MessageRow, ReadState
@@ -341,6 +342,10 @@ async def note_never_existing(mailbox: Mailbox, folder_id: int, source_keys: Seq
             change_number = await mailboxes.allocate(connection, mailbox_id)
             rows = [Tombstone(folder_id, change_number, item, is_folder, False) for item in sorted(unused)]
             await changes.insert_tombstones(connection, mailbox_id, rows)
+            if not is_folder:
+                await folders.count_contents(
+                    connection, mailbox_id, folder_id, change_number=change_number, commit_time=now()
+                )
 
 
 async def _never_used(connection: Connection, mailbox: Mailbox, object_ids: set[int]) -> set[int]:

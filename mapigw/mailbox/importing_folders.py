@@ -31,6 +31,7 @@ from mapigw.store.changes import Tombstone
 from mapigw.store.database import Connection
 from mapigw.store.folders import Folder
 from mapigw.store.mailboxes import SEARCH_FOLDER
+from mapigw.wire.fasttransfer import NAMED_MINIMUM
 from mapigw.wire.properties import PropertyName
 from mapigw.wire.xid import Precedence, Xid
 
@@ -176,7 +177,12 @@ class _Import:
 
     async def _set_columns(self, row: Folder) -> dict[str, Any]:
         """The columns of the other properties; what cannot be set on the folder is passed over."""
-        own, inbox, _problems = await settable(self.mailbox, row, self.imported.properties)
+        known = {
+            tag: value
+            for tag, value in self.imported.properties.items()
+            if tag < NAMED_MINIMUM or tag >> 16 in self.names
+        }
+        own, inbox, _problems = await settable(self.mailbox, row, known)
         if row.special == "inbox":
             own |= await with_slots(self.connection, self.mailbox, inbox)
         return changed_columns(row, own, (), self.names)
@@ -207,9 +213,10 @@ class _Import:
 
     def _free_name(self, others: list[Folder]) -> str:
         """The imported name, or one like it that no sibling has."""
+        taken = {folder.name.casefold() for folder in others}
         wanted = name = self.imported.name
         number = 2
-        while sibling(others, name) is not None:
+        while name.casefold() in taken:
             suffix = f" ({number})"
             name = wanted[: MAXIMUM_NAME - len(suffix)] + suffix
             number += 1

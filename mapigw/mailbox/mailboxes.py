@@ -10,22 +10,24 @@ from uuid import UUID
 
 from mapigw.mailbox import content
 from mapigw.mailbox.clock import now
-from mapigw.mailbox.content import Content
-from mapigw.mailbox.events import Event, Hub, Kind, Listener, appended, changing, note, note_all, touch
+from mapigw.mailbox.content import BlobValue, Content
+from mapigw.mailbox.events import Event, Hub, Kind, Listener, changing, note, touch
 from mapigw.mailbox.foreign_changes import watch
-from mapigw.mailbox.messages import complete, row_of
+from mapigw.mailbox.messages import complete
 from mapigw.store import folders, mailboxes, messages
 from mapigw.store.blobs import digest_of
 from mapigw.store.database import Connection, Database
 from mapigw.store.folders import Folder
 from mapigw.store.mailboxes import FIRST_NAMED_PROPERTY, LAST_NAMED_PROPERTY, SEARCH_FOLDER, MailboxRow
-from mapigw.store.messages import MessageRow, MimeRow, SyncRow
+from mapigw.store.messages import MessageRow, SyncRow
 from mapigw.wire.message import Message, Properties
 from mapigw.wire.properties import PropertyName
 from mapigw.wire.xid import PredecessorChangeList, Xid
 
 GENERIC_FOLDER: Final = 1  # PidTagFolderType (MS-OXCFOLD 2.2.2.2.2.7)
 MIME_INLINE_LIMIT: Final = 8192
+NAMES_OF_CONTENT: Final = 16_000
+"""Named properties that may have ids when a message brings more: the rest of the 32,766 is for clients."""
 
 
 class MailboxError(Exception):
@@ -50,8 +52,10 @@ class NamedPropertiesExhaustedError(MailboxError):
 
 @dataclass(slots=True)
 class NewMessage:
+    """A message for `Mailbox.append`, whose large values may be in the blob store already, as `BlobValue`."""
+
     message: Message
-    mime: bytes | None = None  # kept for exact export
+    mime: bytes | BlobValue | None = None  # kept for exact export
     is_read: bool = False
     is_associated: bool = False
 
@@ -155,6 +159,14 @@ class Mailbox:
 
     # Messages
 
+    async def _ids_of_content(self, names: set[PropertyName]) -> Mapping[PropertyName, int]:
+        """Ids of the names in messages that come from elsewhere; new ones until `NAMES_OF_CONTENT` have been given."""
+        ids = await self.property_ids(names, create=False)
+        new = [name for name in names if name not in ids]
+        if new and len(ids) + len(new) <= NAMES_OF_CONTENT:
+            ids = await self.property_ids(new, create=True)
+        return ids
+
     async def message(self, message_id: int) -> MessageRow | None:
         async with self.database.read() as connection:
             return await messages.select_message(connection, self.mailbox_id, message_id)
@@ -180,65 +192,40 @@ class Mailbox:
     async def append(self, folder_id: int, items: Sequence[NewMessage]) -> list[int]:
         """Add messages to a folder in one transaction; when this returns they are on disk. Returns their ids.
 
-        Raises `NotFoundError`, `NamedPropertiesExhaustedError`.
+        Raises `NotFoundError`, `MissingBlobError` (a `BlobValue` that is not stored).
         """
-        from mapigw.mailbox import search  # which imports this module
-
         if not items:
             return []
+        prepared = await self.prepare(items)
+        async with changing(self) as connection:
+            return await self.insert(connection, folder_id, prepared)
+
+    async def prepare(self, items: Sequence[NewMessage]) -> list["PreparedMessage"]:
+        """Encode messages for `insert`, with their large values on disk.
+
+        Named properties that get no id (`NAMES_OF_CONTENT`) are left out. Raises `MissingBlobError`.
+        """
         names = {name for item in items for name in content.names_of(item.message)}
-        ids = await self.property_ids(names, create=True) if names else {}
-        moment = now()
-        prepared = await asyncio.to_thread(_prepare, items, ids, moment)
+        ids = await self._ids_of_content(names) if names else {}
+        prepared = await asyncio.to_thread(_prepare, items, ids, now())
         blobs = {digest: value for entry in prepared for digest, value in entry.blobs.items()}
+        kept = {digest for entry in prepared for digest, _size in entry.blob_uses} - blobs.keys()
         if blobs:
             await asyncio.to_thread(self.database.blobs.put, blobs)
-        async with changing(self) as connection:
-            if await folders.select_folder(connection, self.mailbox_id, folder_id) is None:
-                raise NotFoundError("the folder does not exist")
-            first = await mailboxes.allocate_message_ids(connection, self.mailbox_id, len(items))
-            first_change = await mailboxes.allocate(connection, self.mailbox_id, len(items))
-            rows = [
-                row_of(
-                    entry.content,
-                    entry.properties,
-                    entry.columns,
-                    message_id=first + position,
-                    folder_id=folder_id,
-                    change_number=first_change + position,
-                    is_associated=item.is_associated,
-                    is_read=item.is_read,
-                    modified=moment,
-                )
-                for position, (entry, item) in enumerate(zip(prepared, items, strict=True))
-            ]
-            await messages.insert_messages(connection, self.mailbox_id, rows)
-            mime = [
-                MimeRow(row.message_id, entry.mime, entry.mime_is_digest)
-                for row, entry in zip(rows, prepared, strict=True)
-                if entry.mime is not None
-            ]
-            if mime:
-                await messages.insert_mime(connection, self.mailbox_id, mime)
-            await messages.count_blobs(
-                connection, self.mailbox_id, [use for entry in prepared for use in entry.blob_uses]
-            )
-            normal = [row for row in rows if not row.is_associated]
-            await folders.count_contents(
-                connection,
-                self.mailbox_id,
-                folder_id,
-                change_number=rows[-1].change_number,
-                commit_time=moment,
-                content=len(normal),
-                unread=sum(not row.is_read for row in normal),
-                associated=len(rows) - len(normal),
-                content_size=sum(row.size for row in normal),
-                associated_size=sum(row.size for row in rows if row.is_associated),
-            )
-            note_all(self, (event for row in rows for event in appended(folder_id, row)))
-            await search.update(connection, self, [row.message_id for row in rows])
-        return [row.message_id for row in rows]
+        if kept:
+            await asyncio.to_thread(self.database.blobs.renew, kept)
+        for entry in prepared:
+            entry.blobs.clear()  # they are on disk
+        return prepared
+
+    async def insert(self, connection: Connection, folder_id: int, prepared: Sequence["PreparedMessage"]) -> list[int]:
+        """Add messages to a folder in the caller's transaction of `changing`. Returns their ids.
+
+        Raises `NotFoundError`.
+        """
+        from mapigw.mailbox.appending import Arriving, insert_together  # which imports this module
+
+        return await insert_together(connection, [Arriving(self, folder_id, entry) for entry in prepared])
 
     async def read_blob(self, digest: bytes, offset: int = 0, length: int | None = None) -> bytes:
         """An out-of-line value, or a part of it. Raises `MissingBlobError`."""
@@ -252,6 +239,11 @@ class Mailboxes:
         self.database = database
         self.hub = Hub(database)
         self._open: dict[int, Mailbox] = {}
+
+    @property
+    def held(self) -> int:
+        """How many mailboxes have been opened."""
+        return len(self._open)
 
     async def listen(self, mailbox_id: int, listener: Listener) -> None:
         """`Hub.subscribe`, and from now on watch for what other processes change."""
@@ -271,7 +263,9 @@ class Mailboxes:
 
 
 @dataclass(slots=True)
-class _Prepared:
+class PreparedMessage:
+    """A message that only needs its row: what `Mailbox.prepare` makes for `Mailbox.insert`."""
+
     content: Content
     properties: Properties
     columns: Properties
@@ -279,20 +273,32 @@ class _Prepared:
     mime_is_digest: bool
     blobs: dict[bytes, bytes]
     blob_uses: list[tuple[bytes, int]]
+    is_read: bool
+    is_associated: bool
+    message_id: int = 0
+    """The id that it was given beforehand; 0: it gets the next one."""
 
 
-def _prepare(items: Sequence[NewMessage], ids: Mapping[PropertyName, int], moment: int) -> list[_Prepared]:
+def _prepare(items: Sequence[NewMessage], ids: Mapping[PropertyName, int], moment: int) -> list[PreparedMessage]:
     """The part of saving that only computes, for a worker thread."""
     prepared = []
     for item in items:
-        stored, columns = complete(item.message, moment)
-        encoded = content.encode(Message(stored, item.message.recipients, item.message.attachments), ids)
-        entry = _Prepared(encoded, stored, columns, item.mime, False, encoded.blobs, encoded.blob_uses)
-        if item.mime is not None and len(item.mime) > MIME_INLINE_LIMIT:
+        message = content.with_names(item.message, ids)
+        stored, columns = complete(message, moment)
+        encoded = content.encode(Message(stored, message.recipients, message.attachments), ids)
+        entry = PreparedMessage(
+            encoded, stored, columns, None, False, encoded.blobs, encoded.blob_uses, item.is_read, item.is_associated
+        )
+        if isinstance(item.mime, BlobValue):
+            entry.mime, entry.mime_is_digest = item.mime.digest, True
+            entry.blob_uses.append((item.mime.digest, item.mime.size))
+        elif item.mime is not None and len(item.mime) > MIME_INLINE_LIMIT:
             digest = digest_of(item.mime)
             entry.mime, entry.mime_is_digest = digest, True
             entry.blobs[digest] = item.mime
             entry.blob_uses.append((digest, len(item.mime)))
+        else:
+            entry.mime = item.mime
         prepared.append(entry)
     return prepared
 

@@ -6,7 +6,7 @@ stored they grant what `DEFAULT_RIGHTS` says, and nothing.
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum, IntFlag
+from enum import Enum, IntEnum, IntFlag
 from functools import reduce
 from operator import or_
 from typing import Any, Final
@@ -75,13 +75,31 @@ class Access(IntFlag):
     CreateAssociated = 0x20
 
 
+class Right(IntEnum):
+    """On a mailbox as a whole; each includes those before it."""
+
+    NONE = 0
+    READ = 1
+    """See all folders and read what is in them."""
+    WRITE = 2
+    """Do everything with the mailbox but give rights, and send as it."""
+    MANAGE = 3
+    """Also give others permissions on its folders."""
+
+
+READER_RIGHTS: Final = Rights.ReadAny | Rights.FolderVisible | FREE_BUSY
+"""What `Right.READ` is on each folder."""
+
+
 @dataclass(frozen=True, slots=True)
 class Accessor:
     """Who asks. ``names`` are lower-case legacy DNs: the user's own, and those of every group the user is in."""
 
     names: frozenset[str]
     is_owner: bool
-    """True for the mailbox's owner and for an administrative logon: nothing is refused."""
+    """True for the mailbox's owner, for an administrative logon, and with WRITE or more: nothing is refused."""
+    right: Right = Right.NONE
+    """What somebody who is neither owner nor administrator was granted on the whole mailbox."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +114,19 @@ class PermissionLists:
     """By folder: the default entries that are stored, with what they imply."""
 
     def rights(self, accessor: Accessor, folder_id: int) -> Rights:
-        """Those of the user and of the user's groups together; the default ones where no entry names any of them."""
+        """Those of the user and of the user's groups together; the default ones where no entry names any of them.
+
+        A right on the whole mailbox adds to them.
+        """
         if accessor.is_owner:
             return EVERYTHING
+        granted = READER_RIGHTS if accessor.right else NOTHING
+        return granted | self.listed_rights(accessor.names, folder_id)
+
+    def listed_rights(self, names: frozenset[str], folder_id: int) -> Rights:
+        """What the list of a folder alone gives to these names together."""
         members = self.members.get(folder_id, {})
-        named = accessor.names & members.keys()
+        named = names & members.keys()
         if not named:
             default = self.defaults.get(folder_id)
             return self._initial(folder_id) if default is None else default
@@ -108,7 +134,7 @@ class PermissionLists:
 
     def grant_anything(self, accessor: Accessor) -> bool:
         """Whether there is a folder on which somebody has more than what everybody has from the beginning."""
-        if accessor.is_owner:
+        if accessor.is_owner or accessor.right:
             return True
         if any(
             rights for members in self.members.values() for name, rights in members.items() if name in accessor.names
@@ -174,6 +200,14 @@ async def effective_rights(mailbox: Mailbox, accessor: Accessor, folder_id: int)
     if accessor.is_owner:
         return EVERYTHING
     return (await permission_lists(mailbox, (folder_id,))).rights(accessor, folder_id)
+
+
+async def may_give_permissions(mailbox: Mailbox, accessor: Accessor, folder_id: int) -> bool:
+    """Whether somebody may change the list of a folder: its owner by the list, and who may do so with all folders."""
+    if accessor.is_owner and accessor.right is not Right.WRITE:
+        return True
+    lists = await permission_lists(mailbox, (folder_id,))
+    return bool(lists.listed_rights(accessor.names, folder_id) & Rights.FolderOwner)
 
 
 def folder_access(rights: Rights) -> Access:

@@ -11,12 +11,23 @@ from typing import Final
 from mapigw.mailbox import search
 from mapigw.mailbox.batches import existing_folder, messages_of
 from mapigw.mailbox.clock import now
-from mapigw.mailbox.events import Counts, Event, Kind, changing, collecting, note, note_all, touch
+from mapigw.mailbox.events import (
+    MESSAGE_FLAG_UNSENT,
+    Counts,
+    Event,
+    Kind,
+    changing,
+    collecting,
+    note,
+    note_all,
+    touch,
+)
 from mapigw.mailbox.mailboxes import Mailbox
 from mapigw.mailbox.messages import MESSAGE_FLAG_EVER_READ, MESSAGE_FLAG_NOTIFY_READ, MESSAGE_FLAG_NOTIFY_UNREAD
 from mapigw.mailbox.permissions import Access, Accessor
-from mapigw.store import folders, mailboxes, messages
+from mapigw.store import folders, mailboxes, messages, queue
 from mapigw.store.messages import ReadState
+from mapigw.store.queue import Step
 from mapigw.store.removing import select_summaries
 
 BATCH: Final = 250
@@ -55,6 +66,18 @@ def with_read_flags(is_read: bool, message_flags: int, flags: int) -> tuple[bool
     return is_read, message_flags
 
 
+def owes_receipt(is_read: bool, message_flags: int, flags: int) -> bool:
+    """Whether a receipt is due of a message that ``flags`` have made so: one that came from somebody else."""
+    asked = message_flags & MESSAGE_FLAG_NOTIFY_READ and not message_flags & MESSAGE_FLAG_UNSENT
+    return bool(asked) and (bool(flags & ReadFlags.GenerateReceiptOnly) or (is_read and not flags & _NOT_READING))
+
+
+def owes_non_read_receipt(state: ReadState) -> bool:
+    """Whether a receipt is due of a message that is deleted."""
+    asked = state.message_flags & MESSAGE_FLAG_NOTIFY_UNREAD and not state.message_flags & MESSAGE_FLAG_UNSENT
+    return bool(asked) and not state.is_read
+
+
 def batches(message_ids: Sequence[int]) -> Iterator[Sequence[int]]:
     for start in range(0, len(message_ids), BATCH):
         yield message_ids[start : start + BATCH]
@@ -75,14 +98,19 @@ async def folders_of(
 async def set_read_flags(mailbox: Mailbox, folder_id: int, message_ids: Sequence[int], flags: int) -> list[int]:
     """Apply `ReadFlags` to those of the messages that are in the folder, in one transaction; `BATCH` ids a call.
 
+    The receipts that are due now are owed by the queue of outgoing mail, and pending no more (MS-OXOMSG 2.2.1.29).
     Returns the change numbers of the read states that changed.
     """
     async with changing(mailbox) as connection:
         present = await messages.select_read_states(connection, mailbox.mailbox_id, folder_id, message_ids)
         changed: list[ReadState] = []
+        owed: list[int] = []
         unread = 0
         for state in present:
             is_read, message_flags = with_read_flags(state.is_read, state.message_flags, flags)
+            if owes_receipt(is_read, message_flags, flags):
+                owed.append(state.message_id)
+                message_flags &= ~(MESSAGE_FLAG_NOTIFY_READ | MESSAGE_FLAG_NOTIFY_UNREAD)
             if (is_read, message_flags) != (state.is_read, state.message_flags):
                 changed.append(state._replace(is_read=is_read, message_flags=message_flags))
                 if not state.is_associated:
@@ -111,6 +139,10 @@ async def set_read_flags(mailbox: Mailbox, folder_id: int, message_ids: Sequence
         touch(mailbox, folder_id, Counts.UNREAD if unread else Counts.NONE)
         changed_ids = [state.message_id for state in numbered]
         await search.update(connection, mailbox, changed_ids, text_changed=False)
+        if owed:
+            await queue.insert_receipts(connection, mailbox.mailbox_id, owed, step=Step.READ_RECEIPT, moment=moment)
+    if owed:
+        mailbox.database.queued.set()
     return [state.read_change_number for state in numbered]
 
 

@@ -4,10 +4,11 @@ from typing import Final
 
 from mapigw.mailbox.clock import now
 from mapigw.mailbox.mailboxes import Mailbox, MailboxError, NotFoundError
+from mapigw.mailbox.rules import EXTENDED_RULE_CLASS
 from mapigw.store import folders
 from mapigw.store import receive_folders as rows
 from mapigw.store.mailboxes import SEARCH_FOLDER
-from mapigw.store.receive_folders import ReceiveFolder
+from mapigw.store.receive_folders import ReceiveFolder, Way
 
 MAXIMUM_MESSAGE_CLASS: Final = 254  # characters; with its NUL 255 (MS-OXCSTOR 2.2.1.2.1)
 
@@ -29,11 +30,22 @@ def is_message_class(name: str) -> bool:
 
 async def receive_folder(mailbox: Mailbox, message_class: str) -> ReceiveFolder | None:
     """The row with the longest prefix of the message class in any case; a prefix ends at a period or at the end."""
-    parts = message_class.lower().split(".")
-    prefixes = [".".join(parts[:length]) for length in range(len(parts) + 1)]
     async with mailbox.database.read() as connection:
-        found = await rows.select_matching(connection, mailbox.mailbox_id, prefixes)
+        found = await rows.select_matching(connection, mailbox.mailbox_id, _prefixes(message_class))
     return max(found, key=lambda row: len(row.message_class), default=None)
+
+
+async def way_in(mailbox: Mailbox, message_class: str) -> Way | None:
+    """As `receive_folder`, with whether rules or an absence have a say there."""
+    async with mailbox.database.read() as connection:
+        prefixes = _prefixes(message_class)
+        found = await rows.select_ways(connection, mailbox.mailbox_id, prefixes, EXTENDED_RULE_CLASS)
+    return max(found, key=lambda row: len(row.message_class), default=None)
+
+
+def _prefixes(message_class: str) -> list[str]:
+    parts = message_class.lower().split(".")
+    return [".".join(parts[:length]) for length in range(len(parts) + 1)]
 
 
 async def receive_folders(mailbox: Mailbox) -> list[ReceiveFolder]:

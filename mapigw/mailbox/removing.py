@@ -15,9 +15,10 @@ from mapigw.mailbox.events import Event, Kind, changing, note_all
 from mapigw.mailbox.mailboxes import Mailbox, MailboxError, NotFoundError
 from mapigw.mailbox.permissions import Access, Accessor, Rights, effective_rights
 from mapigw.mailbox.progress import Progress
+from mapigw.mailbox.read_state import owes_non_read_receipt
 from mapigw.mailbox.search import replace_results
 from mapigw.mailbox.search import update as update_searches
-from mapigw.store import changes, folders, mailboxes, messages, removing
+from mapigw.store import changes, folders, mailboxes, messages, queue, removing
 from mapigw.store.changes import Tombstone
 from mapigw.store.database import Connection
 from mapigw.store.folders import Folder
@@ -39,29 +40,42 @@ async def delete_messages(
     *,
     hard: bool,
     progress: Progress,
+    notify_non_read: bool = False,
 ) -> bool:
     """Delete messages of a folder, or of what a search folder shows; returns whether any was left.
 
-    ``hard`` also takes soft-deleted ones. Raises `NotFoundError` (the folder).
+    ``hard`` also takes soft-deleted ones. With ``notify_non_read`` the senders of unread messages that asked for it are
+    told that they were deleted, unless nothing is left of them. Raises `NotFoundError` (the folder).
     """
     progress.total += len(message_ids)
     left = False
     async for batch in batches(mailbox, message_ids):
         if progress.aborted:
             return True
-        left |= await _delete_batch(mailbox, accessor, folder_id, batch, hard=hard)
+        left |= await _delete_batch(
+            mailbox, accessor, folder_id, batch, hard=hard, notify_non_read=notify_non_read and not hard
+        )
         progress.completed += len(batch)
     return left
 
 
 async def _delete_batch(
-    mailbox: Mailbox, accessor: Accessor, folder_id: int, message_ids: Sequence[int], *, hard: bool
+    mailbox: Mailbox,
+    accessor: Accessor,
+    folder_id: int,
+    message_ids: Sequence[int],
+    *,
+    hard: bool,
+    notify_non_read: bool,
 ) -> bool:
+    owed = False
     async with changing(mailbox) as connection:
         folder = await existing_folder(connection, mailbox, folder_id)
         found = await messages_of(connection, mailbox, accessor, folder, message_ids, Access.Delete)
         ids = [summary.message_id for summary in found]
         deleted: list[Summary] = []
+        if notify_non_read:
+            owed = await _owe_receipts(connection, mailbox, found)
         if hard:
             deleted = await messages_of(connection, mailbox, accessor, folder, message_ids, Access.Delete, deleted=True)
             await erase(connection, mailbox, ids)
@@ -69,7 +83,22 @@ async def _delete_batch(
         elif ids:
             await removing.soft_delete(connection, mailbox.mailbox_id, ids, now())
         await note_removal(connection, mailbox, found, deleted=True)
+    if owed:
+        mailbox.database.queued.set()
     return len(found) + len(deleted) < len(message_ids)
+
+
+async def _owe_receipts(connection: Connection, mailbox: Mailbox, summaries: Sequence[Summary]) -> bool:
+    """Have the senders told of what is deleted unread, where they have asked for that; returns whether any did."""
+    owed: list[int] = []
+    for folder_id in {summary.folder_id for summary in summaries}:
+        ids = [summary.message_id for summary in summaries if summary.folder_id == folder_id]
+        states = await messages.select_read_states(connection, mailbox.mailbox_id, folder_id, ids)
+        owed += [state.message_id for state in states if owes_non_read_receipt(state)]
+    if owed:
+        step = queue.Step.NON_READ_RECEIPT
+        await queue.insert_receipts(connection, mailbox.mailbox_id, owed, step=step, moment=now())
+    return bool(owed)
 
 
 async def note_removal(

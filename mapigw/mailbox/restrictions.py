@@ -7,7 +7,7 @@ does in SQL must agree with this.
 
 import operator
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from mapigw.store.text import PREFIX, SUBSTRING, collation_key, content_matches, fuzzy_level
@@ -190,25 +190,58 @@ def has_subobjects(restriction: Restriction | None) -> bool:
     return isinstance(restriction, SubObjectRestriction)
 
 
-def decoded_strings(restriction: Restriction, code_page: int) -> Restriction:
-    """The same restriction with its String8 values as text, which the stored values are."""
+def mapped(restriction: Restriction, leaf: Callable[[Restriction], Restriction]) -> Restriction:
+    """The same restriction with those that have no others in them as ``leaf`` returns them."""
+
+    def each(items: Sequence[Restriction]) -> tuple[Restriction, ...]:
+        return tuple(mapped(item, leaf) for item in items)
+
     match restriction:
         case AndRestriction(restricts):
-            return AndRestriction(tuple(decoded_strings(item, code_page) for item in restricts))
+            return AndRestriction(each(restricts))
         case OrRestriction(restricts):
-            return OrRestriction(tuple(decoded_strings(item, code_page) for item in restricts))
+            return OrRestriction(each(restricts))
         case NotRestriction(inner):
-            return NotRestriction(decoded_strings(inner, code_page))
+            return NotRestriction(mapped(inner, leaf))
         case CommentRestriction(values, inner):
-            return CommentRestriction(values, None if inner is None else decoded_strings(inner, code_page))
+            return CommentRestriction(values, None if inner is None else mapped(inner, leaf))
         case CountRestriction(count, inner):
-            return CountRestriction(count, decoded_strings(inner, code_page))
+            return CountRestriction(count, mapped(inner, leaf))
         case SubObjectRestriction(subobject, inner):
-            return SubObjectRestriction(subobject, decoded_strings(inner, code_page))
-        case PropertyRestriction(rel_op, tag, (value_tag, bytes(value))) if value_tag & 0xFFFF == PropertyType.STRING8:
-            return PropertyRestriction(rel_op, tag, (value_tag, code_pages.decode(value, code_page)))
-        case ContentRestriction(low, high, tag, (value_tag, bytes(value))) if (
-            value_tag & 0xFFFF == PropertyType.STRING8
-        ):
-            return ContentRestriction(low, high, tag, (value_tag, code_pages.decode(value, code_page)))
-    return restriction
+            return SubObjectRestriction(subobject, mapped(inner, leaf))
+    return leaf(restriction)
+
+
+def decoded_strings(restriction: Restriction, code_page: int) -> Restriction:
+    """The same restriction with its String8 values as text, which the stored values are."""
+
+    def decoded(leaf: Restriction) -> Restriction:
+        match leaf:
+            case (
+                PropertyRestriction(tagged_value=(tag, bytes(value)))
+                | ContentRestriction(tagged_value=(tag, bytes(value)))
+            ) if tag & 0xFFFF == PropertyType.STRING8:
+                return replace(leaf, tagged_value=(tag, code_pages.decode(value, code_page)))
+        return leaf
+
+    return mapped(restriction, decoded)
+
+
+def with_ids(restriction: Restriction, ids: Mapping[int, int]) -> Restriction:
+    """The same restriction with other property ids in the place of some."""
+
+    def tag(old: int) -> int:
+        return ids.get(old >> 16, old >> 16) << 16 | old & 0xFFFF
+
+    def changed(leaf: Restriction) -> Restriction:
+        match leaf:
+            case ComparePropertiesRestriction(rel_op, first, second):
+                return ComparePropertiesRestriction(rel_op, tag(first), tag(second))
+            case PropertyRestriction() | ContentRestriction():
+                value_tag, value = leaf.tagged_value
+                return replace(leaf, property_tag=tag(leaf.property_tag), tagged_value=(tag(value_tag), value))
+            case BitMaskRestriction() | SizeRestriction() | ExistRestriction():
+                return replace(leaf, property_tag=tag(leaf.property_tag))
+        return leaf
+
+    return mapped(restriction, changed)

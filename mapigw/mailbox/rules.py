@@ -1,6 +1,6 @@
 """The standard rules of folders: stored, checked and given back (MS-OXORULE 2.2.1, 3.2.5.2)."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum, IntFlag
 from typing import Any, Final
@@ -9,6 +9,7 @@ from mapigw.mailbox import content
 from mapigw.mailbox.events import changing
 from mapigw.mailbox.mailboxes import Mailbox, MailboxError, NotFoundError, folder_change
 from mapigw.store import folders, mailboxes, rules
+from mapigw.store.database import Connection
 from mapigw.store.rules import RuleRow
 from mapigw.wire import tags
 from mapigw.wire.cursor import Cursor
@@ -164,6 +165,20 @@ async def modify_rules(mailbox: Mailbox, folder_id: int, changes: Iterable[RuleC
             folder_id,
             **await folder_change(connection, mailbox, folder),
         )
+
+
+async def note_errors(connection: Connection, mailbox: Mailbox, folder_id: int, rule_ids: Collection[int]) -> None:
+    """Mark rules as failed (ST_ERROR, 3.2.5.1.3), in the caller's transaction."""
+    if not rule_ids:
+        return
+    rows = []
+    for row in await rules.select_rules(connection, mailbox.mailbox_id, folder_id):
+        if row.rule_id in rule_ids:
+            values = content.decode_properties(row.properties, row.properties_index)
+            values[tags.PidTagRuleState] = values.get(tags.PidTagRuleState, 0) | RuleState.ST_ERROR
+            row = RuleRow(row.rule_id, row.sequence, *content.encode_properties(values, {}))
+        rows.append(row)
+    await rules.replace_rules(connection, mailbox.mailbox_id, folder_id, rows)
 
 
 def _decoded(row: RuleRow) -> dict[int, Any]:

@@ -5,7 +5,7 @@ part of it: the stored row's stays.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
@@ -28,6 +28,7 @@ from mapigw.mailbox.messages import (
     complete,
     promoted,
 )
+from mapigw.mailbox.originals import is_same_mail
 from mapigw.mailbox.rules import exceeds_rule_limit
 from mapigw.store import folders, mailboxes, messages
 from mapigw.store.blobs import digest_of
@@ -94,16 +95,20 @@ class Draft:
     """Of a message that is imported; None: the save makes the version."""
     message_status: int | None = None
     """PidTagMessageStatus as it is to be; None: as it is."""
+    message_flags: int | None = None
+    """The message flags as they are to be; None: as they are, or as a first save makes them."""
     predecessors: bytes | None = None
     """A predecessor change list that a version which the save makes succeeds, in place of the present one's."""
+    keeps_mime: bool = False
+    """The MIME that a changed message came as still is this message: only what stands beside it has changed."""
     is_copy: bool = False
     """A new message that was saved elsewhere: its message flags are those that it had there."""
 
 
-async def new_message_id(mailbox: Mailbox) -> int:
-    """An id for a message that is created but perhaps never saved."""
+async def new_message_id(mailbox: Mailbox, count: int = 1) -> int:
+    """The first of ``count`` ids for messages that are created but perhaps never saved."""
     async with mailbox.database.write() as connection:
-        return await mailboxes.allocate_message_ids(connection, mailbox.mailbox_id, 1)
+        return await mailboxes.allocate_message_ids(connection, mailbox.mailbox_id, count)
 
 
 def unsaved_row(
@@ -157,10 +162,17 @@ async def put_large_values(mailbox: Mailbox, properties: dict[int, Any]) -> int:
     return freed
 
 
-async def save_message(mailbox: Mailbox, draft: Draft, *, force: bool = False) -> MessageRow:
+async def save_message(
+    mailbox: Mailbox,
+    draft: Draft,
+    *,
+    force: bool = False,
+    also: Callable[[Connection, MessageRow], Awaitable[None]] | None = None,
+) -> MessageRow:
     """Save a new or a changed message; when this returns it is on disk. Returns its row.
 
-    With ``force`` what others saved since it was opened is overwritten. Raises `MessageChangedError`,
+    With ``force`` what others saved since it was opened is overwritten. ``also`` is done in the same transaction, with
+    the row as it is saved. Raises `MessageChangedError`,
     `MessageGoneError`, `MessageExistsError`, `NotFoundError` (the folder), `RuleTooLargeError`, `MissingBlobError` (a
     large value that was written too long ago).
     """
@@ -201,11 +213,15 @@ async def save_message(mailbox: Mailbox, draft: Draft, *, force: bool = False) -
             row = replace(row, **asdict(version))
         if draft.message_status is not None:
             row = replace(row, message_status=draft.message_status)
-        await _write(connection, mailbox, row, present, content)
+        if draft.message_flags is not None:
+            row = replace(row, message_flags=draft.message_flags)
+        await _write(connection, mailbox, row, present, content, keeps_mime=draft.keeps_mime)
         await _count(connection, mailbox, row, present)
         kind = Kind.OBJECT_CREATED if present is None else Kind.OBJECT_MODIFIED
         note(mailbox, Event(kind, row.folder_id, row.message_id, is_associated=row.is_associated))
         await search.update(connection, mailbox, [row.message_id])
+        if also is not None:
+            await also(connection, row)
     return row
 
 
@@ -274,16 +290,23 @@ def _saved_flags(draft: Draft, present: MessageRow | None, properties: Mapping[i
 
 
 async def _write(
-    connection: Connection, mailbox: Mailbox, row: MessageRow, present: MessageRow | None, content: Content
+    connection: Connection,
+    mailbox: Mailbox,
+    row: MessageRow,
+    present: MessageRow | None,
+    content: Content,
+    *,
+    keeps_mime: bool,
 ) -> None:
     mailbox_id = mailbox.mailbox_id
     await messages.count_blobs(connection, mailbox_id, content.blob_uses)
     if present is None:
-        await messages.insert_messages(connection, mailbox_id, [row])
+        if not await messages.insert_message(connection, mailbox_id, row):
+            raise MessageExistsError("a message has the id already")
         return
     await messages.update_message(connection, mailbox_id, row)
-    # The MIME it came as is not this message any more.
-    mime = await messages.delete_mime(connection, mailbox_id, [row.message_id])
+    keeps_mime = keeps_mime or is_same_mail(present, row)  # else the MIME it came as is not this message any more
+    mime = [] if keeps_mime else await messages.delete_mime(connection, mailbox_id, [row.message_id])
     await messages.uncount_blobs(connection, mailbox_id, blob_uses(present) + mime)
 
 

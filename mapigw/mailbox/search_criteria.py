@@ -104,10 +104,14 @@ def build(restriction: Restriction) -> bytes:
 def criteria(data: bytes) -> Criteria:
     """Of a stored restriction."""
     restriction = pull_restriction(Cursor(data), wide=True)
+    return Criteria(restriction, needs_of(restriction), text_query(restriction), _only_text(restriction))
+
+
+def needs_of(restriction: Restriction) -> Needs:
+    """What a restriction looks at."""
     ids = frozenset(property_ids(restriction))
     subobjects = has_subobjects(restriction) or not ids.isdisjoint(_OF_CHILDREN)
-    needs = Needs(ids, subobjects, body=not ids.isdisjoint({SEARCH_ALL_INDEXED, BODY}))
-    return Criteria(restriction, needs, text_query(restriction), _only_text(restriction))
+    return Needs(ids, subobjects, body=not ids.isdisjoint({SEARCH_ALL_INDEXED, BODY}))
 
 
 # Strings

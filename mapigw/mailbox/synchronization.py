@@ -6,6 +6,7 @@ come from the tombstones above n, deleted folders from the difference with those
 cannot have given, as after a backup was restored, is answered by the difference of everything.
 """
 
+import asyncio
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -106,7 +107,8 @@ async def contents_changes(
         if not state.require_possible(mailbox, last):
             rows = await work.changes(0, matching, newest_first=newest_first)
             if deletions:
-                work.result.deleted = state.idset_given.difference(CounterSet.of(row.message_id for row in rows))
+                known = CounterSet.of(row.message_id for row in rows)
+                work.result.deleted = await asyncio.to_thread(state.idset_given.difference, known)
             return work.result
         after = work.after
         if matching is not None:
@@ -214,7 +216,7 @@ async def hierarchy_changes(
         possible = state.require_possible(mailbox, last)
         newest = await changes.hierarchy_change_number(connection, mailbox_id)
         # What others may see is changed by more than the folders themselves: by the groups that they are in.
-        if possible and accessor.is_owner:
+        if possible and accessor.is_owner and not accessor.right:
             if newest <= state.cnset_seen.prefix():
                 return HierarchyChanges(last)
             result = await _few_changes(connection, mailbox_id, root_id, state, HierarchyChanges(last))
@@ -289,5 +291,5 @@ async def _all_changes(
     # What came into the scope need not have changed.
     given, seen = state.idset_given, state.cnset_seen
     result.changed = [row for row in scope if row.change_number not in seen or row.folder_id not in given]
-    result.deleted = given.difference(CounterSet.of(row.folder_id for row in scope))
+    result.deleted = await asyncio.to_thread(given.difference, CounterSet.of(row.folder_id for row in scope))
     return result

@@ -7,7 +7,7 @@ import asyncio
 import json
 import logging
 import os
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -44,8 +44,11 @@ class SessionInfo:
 class Admin:
     """Answers questions about the contexts of endpoints, by path."""
 
-    def __init__(self, contexts: Mapping[str, SessionContexts]) -> None:
+    def __init__(
+        self, contexts: Mapping[str, SessionContexts], wake_queue: Callable[[], object] = lambda: None
+    ) -> None:
         self._contexts = contexts
+        self._wake_queue = wake_queue
 
     def answer(self, question: Any) -> dict[str, Any]:
         """The answer to a question: what was asked for, or under ``error`` why not."""
@@ -57,6 +60,9 @@ class Admin:
             case {"command": "kill", "user": str(address)}:
                 wanted = address.lower()
                 return self._kill([found for found in self._all() if _user(found[2]) == wanted])
+            case {"command": "wake queue"}:
+                self._wake_queue()
+                return {}
         return {"error": "unknown command"}
 
     def _all(self) -> Iterator[tuple[str, SessionContexts, SessionContext]]:

@@ -16,12 +16,16 @@ from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http import RawRequestMessage
 
 from mapigw.directory.authentication import Authenticator
+from mapigw.directory.backends import BackendUnavailable
 from mapigw.server.client_address import TrustedProxies
+from mapigw.server.counting import HttpStatistics
 from mapigw.server.event_log import EventLog
 from mapigw.server.request_keys import USER
 
 SERVER = "mapigw"
 """The Server header; aiohttp would tell its own version and Python's."""
+RETRY_SECONDS = 30
+"""When to come again, where nobody can say whether a password is right."""
 CHALLENGE = 'Basic realm="mapigw", charset="UTF-8"'
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
@@ -83,6 +87,7 @@ class Application:
         self._proxies = proxies
         self._events = events
         self._request_body_limit = request_body_limit
+        self.statistics = HttpStatistics()
 
     def make_request(
         self,
@@ -100,6 +105,7 @@ class Application:
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer any request. A handler that prepares its response itself names the `SERVER` itself."""
         response = await self._answer(request)
+        self.statistics.answers[response.status] += 1
         if not response.prepared:
             response.headers[hdrs.SERVER] = SERVER
         return response
@@ -114,8 +120,11 @@ class Application:
             if not endpoint.anonymous and not await self._authenticate(request):
                 return plain(HTTPStatus.UNAUTHORIZED, {"WWW-Authenticate": CHALLENGE})
             return await endpoint.handler(request)
+        except BackendUnavailable:  # it has been logged; a client that gets a 401 would ask for another password
+            return plain(HTTPStatus.SERVICE_UNAVAILABLE, {hdrs.RETRY_AFTER: str(RETRY_SECONDS)})
         except web.HTTPException as refusal:
             refusal.headers[hdrs.SERVER] = SERVER
+            self.statistics.answers[refusal.status] += 1
             raise
         except Exception:
             if request.writer.output_size:
@@ -140,6 +149,7 @@ class Application:
                 return False
             user = await self._authenticator.authenticate(*given, client, text=header)
             if user is None:
+                self.statistics.refused_logins += 1
                 self._events.refused(client, request.method, request.path)
                 return False
         request[USER] = user

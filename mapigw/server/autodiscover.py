@@ -6,6 +6,7 @@ from aiohttp import web
 
 from autodiscover.request import BODY_LIMIT
 from autodiscover.service import Answer, answer, answer_json
+from mapigw.directory.directory import Directory
 from mapigw.server.app import plain
 from mapigw.server.client_address import TrustedProxies
 from mapigw.server.request_keys import USER
@@ -14,7 +15,8 @@ from mapigw.server.request_keys import USER
 class AutodiscoverHandler:
     """``public_url`` is what is announced; where it is empty, the host that the client has asked."""
 
-    def __init__(self, public_url: str, proxies: TrustedProxies) -> None:
+    def __init__(self, directory: Directory, public_url: str, proxies: TrustedProxies) -> None:
+        self._directory = directory
         self._public_url = public_url
         self._proxies = proxies
 
@@ -24,8 +26,9 @@ class AutodiscoverHandler:
             return plain(HTTPStatus.METHOD_NOT_ALLOWED, {"Allow": "GET, POST"})
         body = await _read(request, BODY_LIMIT + 1)
         capability = request.headers.get("X-MapiHttpCapability")
+        base_url = self._base_url(request)
         return _response(
-            await answer(request[USER], body, base_url=self._base_url(request), mapi_http_capability=capability)
+            await answer(self._directory, request[USER], body, base_url=base_url, mapi_http_capability=capability)
         )
 
     async def json(self, request: web.BaseRequest) -> web.StreamResponse:

@@ -11,7 +11,7 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -24,9 +24,15 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from mapigw.mail.lmtp import DEFAULT_SIZE_LIMIT
+from mapigw.mail.relay import Security
+
 PREFIX = "MAPIGW_"
 DELIMITER = "__"
 DEFAULT_PORT = 443
+METRICS_PORT = 9464
+LMTP_PORT = 24
+SMTP_PORT = 25
 
 # What Docker and Kubernetes put into the environment for a service that is called mapigw.
 _SERVICE_LINK = re.compile(r"MAPIGW_(SERVICE_(HOST|PORT)(_\w+)?|PORT(_\d+_(TCP|UDP)(_\w+)?)?)\Z")
@@ -38,15 +44,27 @@ class ConfigurationError(Exception):
     """One line for the administrator: which file or variable, which key, and why."""
 
 
-def _listen(value: str) -> str:
-    host, port = split_address(value)
+def _listen(value: str, default_port: int = DEFAULT_PORT) -> str:
+    host, port = split_address(value, default_port)
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def split_address(value: str) -> tuple[str, int]:
+def _lmtp(value: str) -> str:
+    return value if value.startswith("/") else value and _listen(value, LMTP_PORT)
+
+
+def _relay(value: str) -> str:
+    return value and _listen(value, SMTP_PORT)
+
+
+def _metrics(value: str) -> str:
+    return value and _listen(value, METRICS_PORT)
+
+
+def split_address(value: str, default_port: int = DEFAULT_PORT) -> tuple[str, int]:
     """``HOST:PORT``, ``[IPv6]:PORT`` or ``HOST`` as (host, port). Raises ValueError."""
     found = re.fullmatch(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<host>[^\s:\[\]]+))(?::(?P<port>\d{1,5}))?", value)
-    port = int(found["port"] or DEFAULT_PORT) if found else 0
+    port = int(found["port"] or default_port) if found else 0
     if not found or port > 65535:
         raise ValueError("expected HOST:PORT, such as 0.0.0.0:443 or [::]:443")
     return found["six"] or found["host"], port
@@ -59,6 +77,14 @@ def _public_url(value: str) -> str:
     ):
         raise ValueError("expected the scheme and host that clients use, such as https://mail.example.org")
     return value.rstrip("/")
+
+
+def _dn_template(value: str) -> str:
+    try:
+        value.format(address="", account="", domain="")
+    except (LookupError, ValueError):
+        raise ValueError("expected a DN with no other fields than {address}, {account} and {domain}") from None
+    return value
 
 
 def _comma_separated(value: Any) -> Any:
@@ -105,6 +131,80 @@ class Limits(_Table):
     """Bytes of the largest request body that is read."""
     sessions_per_user: int = Field(default=64, ge=1)
     """Session contexts that a user may hold at once on an endpoint; one more ends the one idle for longest."""
+    sessions: int = Field(default=20_000, ge=1)
+    """Session contexts of all users at once on an endpoint; a client that asks for one more is refused."""
+
+
+class Mail(_Table):
+    """How mail comes in and goes out."""
+
+    hostname: str = ""
+    """What the server calls itself to other mail servers; empty: the host of ``public_url``, or the machine's name."""
+    size_limit: int = Field(default=DEFAULT_SIZE_LIMIT, ge=64 * 1024)
+    """Bytes of the largest message that is taken by LMTP."""
+    catch_all: dict[str, str] = {}
+    """By domain: the address that gets what is sent to nobody there."""
+    relay_security: Security = Security.OPPORTUNISTIC
+    relay_user: str = ""
+    relay_password: str = ""
+    relay_authorities: Path | None = None
+    """PEM file with the authorities that the relay's certificate is trusted of; None: those of the system."""
+    tnef_domains: Strings = ()
+    """Domains whose users have Outlook: mail for nobody else is sent with everything that Outlook knows of it."""
+    warn_hours: float = Field(default=4.0, gt=0)
+    """When a sender is told that a message is still on its way."""
+    bounce_hours: float = Field(default=48.0, gt=0)
+    """When a message is given up and returned to its sender."""
+
+
+class Authentication(_Table):
+    """Who says whether a password is right."""
+
+    backend: Literal["local", "ldap", "imap"] = "local"
+    ldap_dn: Annotated[str, AfterValidator(_dn_template)] = ""
+    """The DN to bind as, for users who are not synchronized: ``uid={account},ou=people,dc=example,dc=org``."""
+
+
+class Imap(_Table):
+    """The server that is asked, with ``authentication.backend = "imap"``. It is always asked over TLS."""
+
+    host: str = ""
+    port: int = Field(default=993, ge=1, le=65535)
+    start_tls: bool = False
+    """TLS begins by STARTTLS, as on port 143."""
+    ca_file: Path | None = None
+    timeout: float = Field(default=10.0, gt=0)
+
+
+class Ldap(_Table):
+    """The LDAP server or Active Directory that people come from (``mapigw directory sync``) or log in with."""
+
+    url: str = ""
+    """``ldaps://HOST``, or ``ldap://HOST`` with ``start_tls``."""
+    start_tls: bool = False
+    ca_file: Path | None = None
+    timeout: float = Field(default=10.0, gt=0)
+    bind_dn: str = ""
+    password: str = ""
+    password_file: Path | None = None
+    """A file whose first line is the password."""
+    base: str = ""
+    domain: str = ""
+    """The mail domain whose list contacts are in."""
+    user_filter: str = "(&(|(objectClass=inetOrgPerson)(&(objectCategory=person)(objectClass=user)))(mail=*))"
+    shared_filter: str = "(msExchRecipientTypeDetails=4)"
+    room_filter: str = "(msExchRecipientTypeDetails=16)"
+    equipment_filter: str = "(msExchRecipientTypeDetails=32)"
+    group_filter: str = "(&(|(objectClass=group)(objectClass=groupOfNames)(objectClass=groupOfUniqueNames))(mail=*))"
+    contact_filter: str = "(&(objectClass=contact)(mail=*))"
+    attributes: dict[str, Strings] = {}
+    """Other LDAP attributes for an attribute, the first that an entry has counts; none: it is not synchronized."""
+
+
+class AddressList(_Table):
+    """Mail domains whose users see each other."""
+
+    domains: Strings
 
 
 class Settings(BaseSettings):
@@ -125,10 +225,21 @@ class Settings(BaseSettings):
     """Peers whose X-Forwarded-For and X-Forwarded-Proto are believed."""
     trace_user: str = ""
     """Record the exchanges of the user with this address below the data folder."""
+    lmtp: Annotated[str, AfterValidator(_lmtp)] = ""
+    """Where mail is taken by LMTP: an address and a port, or the absolute path of a Unix socket; empty: nowhere."""
+    relay: Annotated[str, AfterValidator(_relay)] = ""
+    """The SMTP server that takes mail for others; empty: none leaves."""
     uvloop: bool = True
+    metrics: Annotated[str, AfterValidator(_metrics)] = ""
+    """Address and port that tell Prometheus the metrics, over plain HTTP to anybody who asks; empty: none does."""
     tls: Tls = Tls()
     log: Log = Log()
     limits: Limits = Limits()
+    mail: Mail = Mail()
+    authentication: Authentication = Authentication()
+    imap: Imap = Imap()
+    ldap: Ldap = Ldap()
+    address_lists: tuple[AddressList, ...] = ()
 
     @property
     def address(self) -> tuple[str, int]:

@@ -26,6 +26,8 @@ EXPIRATION = 900.0
 """Seconds without a request after which a context is gone (X-ExpirationInfo 900000)."""
 MAXIMUM_PER_USER = 64
 """Contexts of one user on one endpoint; one more ends the one that has been idle longest."""
+MAXIMUM = 20_000
+"""Contexts of all users on one endpoint; one more is refused."""
 
 _SWEEP_SECONDS = 30.0
 _COOKIE = re.compile(r"[0-9a-f]{48}")
@@ -86,6 +88,10 @@ class ContextError(Exception):
         self.context = context
 
 
+class TooManySessionsError(Exception):
+    """There are as many contexts as there may be."""
+
+
 class SessionContext:
     """One session context. The table it is in makes it and changes its state."""
 
@@ -118,10 +124,17 @@ class SessionContexts:
     """The contexts of one endpoint. ``clock`` gives seconds, monotonic."""
 
     def __init__(
-        self, *, clock: Callable[[], float] = time.monotonic, maximum_per_user: int = MAXIMUM_PER_USER
+        self,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        maximum_per_user: int = MAXIMUM_PER_USER,
+        maximum: int = MAXIMUM,
     ) -> None:
         self._clock = clock
         self._maximum_per_user = maximum_per_user
+        self._maximum = maximum
+        self.refused = 0
+        """How many sessions there was no room for."""
         self._contexts: dict[str, SessionContext] = {}
         self._by_user: dict[int, dict[str, SessionContext]] = {}
         self._closing: set[asyncio.Task[None]] = set()
@@ -134,15 +147,24 @@ class SessionContexts:
         return iter(self._contexts.values())
 
     def add(self, user: User, session: EndpointSession) -> SessionContext:
-        """A new context for a session that has just been opened."""
+        """A new context for a session that has just been opened. Raises `TooManySessionsError`.
+
+        A user who has as many as one may have loses the one that has been idle longest: clients leave without a word
+        and come back. For another user's new session nobody loses one.
+        """
         if self._sweeper is None:
             self._sweeper = asyncio.create_task(self._sweep())
+        own = self._by_user.get(user.user_id, {})
+        if len(own) >= self._maximum_per_user:
+            oldest = min(own.values(), key=lambda other: (bool(other.running), other.last_used))
+            logger.warning("%s has %d sessions, which is the limit: the oldest is ended", user.address, len(own))
+            self.destroy(oldest)
+        if len(self._contexts) >= self._maximum:
+            self.refused += 1
+            logger.warning("%s is refused a session: there are %d, which is the limit", user.address, self._maximum)
+            raise TooManySessionsError
         context = SessionContext(user, session, self._clock())
         own = self._by_user.setdefault(user.user_id, {})
-        while len(own) >= self._maximum_per_user:
-            oldest = min(own.values(), key=lambda other: (bool(other.running), other.last_used))
-            logger.warning("%s has %d sessions, the oldest is ended", user.address, len(own))
-            self.destroy(oldest)
         self._contexts[context.cookie] = own[context.cookie] = context
         return context
 

@@ -4,6 +4,8 @@ Every line has ``time`` (RFC 3339) and ``event``; what else it has depends on th
 
 ``execute``   user, request_bytes, response_bytes, milliseconds, rops (list of [name, return code in hex]), error if any
 ``refused``   client, method, path: a login that was not accepted; neither the name that was tried nor the password
+``access``    user, mailbox, right, allowed: a logon to a mailbox that is not the user's own; ``right`` is the one by
+              which it was allowed, "none" where it was refused; of a mailbox that nobody has, the DN that was tried
 ``message``   level, logger, text, traceback if any: a warning or error of the server itself
 """
 
@@ -11,10 +13,12 @@ import json
 import logging
 import time
 import traceback
+from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
+from mapigw.emsmdb.access import AccessRecord
 from mapigw.emsmdb.dispatch import ExecuteRecord
 from mapigw.server.log_file import LogFile
 
@@ -40,6 +44,9 @@ class EventLog:
 
     def refused(self, client: str, method: str, path: str) -> None:
         self._write("refused", {"client": client, "method": method, "path": path})
+
+    def access(self, record: AccessRecord) -> None:
+        self._write("access", asdict(record))
 
     def message(self, record: logging.LogRecord) -> None:
         fields = {"level": record.levelname.lower(), "logger": record.name, "text": record.getMessage()}

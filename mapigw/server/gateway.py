@@ -1,8 +1,10 @@
 """The composition root: makes everything that serves out of the settings, starts it and stops it."""
 
 import asyncio
+import gc
 import logging
 import os
+import resource
 import signal
 import socket
 import ssl
@@ -17,8 +19,10 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from mapigw.directory.authentication import Authenticator
 from mapigw.directory.directory import Directory
+from mapigw.emsmdb.dispatch import ExecuteRecord
 from mapigw.emsmdb.endpoint import EmsmdbEndpoint
 from mapigw.endpoint import SessionEndpoint
+from mapigw.mail.lmtp import AddressInUseError
 from mapigw.mailbox.mailboxes import Mailboxes
 from mapigw.server.access_log import AccessLog
 from mapigw.server.admin import Admin
@@ -26,11 +30,15 @@ from mapigw.server.app import Application, Endpoint, home
 from mapigw.server.autodiscover import AutodiscoverHandler
 from mapigw.server.capture import CaptureWriter
 from mapigw.server.client_address import TrustedProxies
-from mapigw.server.config import DEFAULT_PORT, Settings
+from mapigw.server.config import DEFAULT_PORT, ConfigurationError, Settings, split_address
 from mapigw.server.contexts import SessionContexts
+from mapigw.server.counting import RopStatistics
+from mapigw.server.directories import password_backend, shared_lists
 from mapigw.server.event_log import EventLog, EventLogHandler
 from mapigw.server.log_file import LogFile
+from mapigw.server.mail import start_mail
 from mapigw.server.mapihttp import MapiHttp
+from mapigw.server.metrics import Metrics, Sources
 from mapigw.server.oab import OabHandler
 from mapigw.server.tls import CertificateError, replace_certificate, self_signed_certificate, server_context
 from mapigw.store.collect import collect_daily
@@ -56,6 +64,10 @@ class Gateway:
         self.settings = settings
         self.url = ""
         """Scheme, host and port that it listens on."""
+        self.lmtp = ""
+        """Where it takes mail; empty: nowhere."""
+        self.metrics_url = ""
+        """Where it tells its metrics; empty: nowhere."""
         self.certificate: Path | None = None
         self._key: Path | None = None
         self._tls: ssl.SSLContext | None = None
@@ -71,7 +83,11 @@ class Gateway:
         stack.push_async_callback(database.close)
         collecting = asyncio.create_task(collect_daily(database))
         stack.push_async_callback(_ended, collecting)
-        directory = Directory(database)
+        try:
+            directory = Directory(database, address_lists=shared_lists(settings))
+            backend = password_backend(settings)
+        except ConfigurationError as error:
+            raise StartError(str(error)) from None
         proxies = TrustedProxies(settings.trusted_proxies)
 
         events_file = await self._open_log(settings.log.events, stack)
@@ -83,14 +99,21 @@ class Gateway:
 
         await self._prepare_tls()
         capture = await self._capture(directory)
+        mailboxes = Mailboxes(database)
+        rops = RopStatistics()
+
+        def observe(record: ExecuteRecord) -> None:
+            events.execute(record)
+            rops.add(record)
+
         mapi = {
             path: self._mapi(path, endpoint, capture)
             for path, endpoint in (
-                ("/mapi/emsmdb", EmsmdbEndpoint(directory, Mailboxes(database), observe=events.execute)),
+                ("/mapi/emsmdb", EmsmdbEndpoint(directory, mailboxes, observe=observe, audit=events.access)),
                 ("/mapi/nspi", NspiEndpoint(directory, settings.public_url or self._private_url, dialog_template)),
             )
         }
-        autodiscover = AutodiscoverHandler(settings.public_url, proxies)
+        autodiscover = AutodiscoverHandler(directory, settings.public_url, proxies)
         address_lists = AddressListKeeper(directory, settings.data)
         keeping = asyncio.create_task(address_lists.run())
         stack.push_async_callback(_ended, keeping)
@@ -101,14 +124,24 @@ class Gateway:
             "/oab": Endpoint(OabHandler(address_lists).handle, below=True),
             **{path: Endpoint(transport.handle) for path, transport in mapi.items()},
         }
+        authenticator = Authenticator(directory, backend=backend)
         application = Application(
-            endpoints, Authenticator(directory), proxies, events, request_body_limit=settings.limits.request_body
+            endpoints, authenticator, proxies, events, request_body_limit=settings.limits.request_body
         )
         runner = _runner(application, AccessLog(access_file, proxies) if access_file else None)
         stack.push_async_callback(runner.cleanup)
         await runner.setup()
         await self._listen(runner)
-        admin = Admin({path: transport.contexts for path, transport in mapi.items()})
+        if settings.metrics:
+            statistics = application.statistics, rops, database.statistics
+            await self._tell_metrics(Sources(mapi, *statistics, directory, authenticator, mailboxes), stack)
+        try:
+            self.lmtp = await start_mail(settings, mailboxes, directory, _host_name(settings), stack)
+        except OSError as error:
+            raise StartError(f"cannot listen on {settings.lmtp}: {_reason(error)}") from None
+        except AddressInUseError as error:
+            raise StartError(str(error)) from None
+        admin = Admin({path: transport.contexts for path, transport in mapi.items()}, database.queued.set)
         await stack.enter_async_context(admin.listening(settings.data))
         for transport in mapi.values():
             stack.push_async_callback(transport.shutdown)  # first of all, while the answers can still be given
@@ -174,18 +207,19 @@ class Gateway:
 
     def _mapi(self, path: str, endpoint: SessionEndpoint, capture: CaptureWriter | None) -> MapiHttp:
         limits = self.settings.limits
-        contexts = SessionContexts(maximum_per_user=limits.sessions_per_user)
+        contexts = SessionContexts(maximum_per_user=limits.sessions_per_user, maximum=limits.sessions)
         return MapiHttp(path, endpoint, capture=capture, contexts=contexts, maximum_body=limits.request_body)
 
     async def _listen(self, runner: web.ServerRunner) -> None:
-        host, port = self.settings.address
-        site = web.TCPSite(runner, host, port, ssl_context=self._tls, backlog=BACKLOG)
-        try:
-            await site.start()
-        except OSError as error:
-            raise StartError(f"cannot listen on {self.settings.listen}: {_reason(error)}") from None
-        port = runner.addresses[0][1]
-        self.url = f"{self._scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+        address = await _start(runner, self.settings.listen, self._tls)
+        self.url = f"{self._scheme}://{address}"
+
+    async def _tell_metrics(self, sources: Sources, stack: AsyncExitStack) -> None:
+        runner = web.ServerRunner(web.Server(Metrics(sources).handle, access_log=None))
+        stack.push_async_callback(runner.cleanup)
+        await runner.setup()
+        self.metrics_url = f"http://{await _start(runner, self.settings.metrics)}/metrics"
+        _log.info("metrics are at %s", self.metrics_url)
 
 
 @asynccontextmanager
@@ -200,8 +234,26 @@ async def running(settings: Settings) -> AsyncIterator[Gateway]:
         yield gateway
 
 
+def allow_open_files() -> None:
+    """Let this process have as many open files as the system permits: each client that waits holds a connection."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def collect_garbage_seldom() -> None:
+    """A full collection looks at every object, with thousands of sessions for a good part of a second: all would wait.
+
+    What is there by now stays for good and is not looked at any more; of the rest little is garbage that only a
+    collection finds.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(1_000, 10, 100)
+
+
 async def serve(settings: Settings, started: Callable[[Gateway], None]) -> None:
     """Serve until SIGTERM or SIGINT; SIGHUP reloads. ``started`` is called when requests are being answered."""
+    allow_open_files()
     loop = asyncio.get_running_loop()
     stop, hangups = asyncio.Event(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -209,10 +261,22 @@ async def serve(settings: Settings, started: Callable[[Gateway], None]) -> None:
     loop.add_signal_handler(signal.SIGHUP, hangups.set)
     async with running(settings) as gateway:
         reloading = asyncio.create_task(_reload_on(hangups, gateway))
+        collect_garbage_seldom()
         started(gateway)
         await stop.wait()
         _log.info("stopping")
         reloading.cancel()
+
+
+async def _start(runner: web.ServerRunner, listen: str, tls: ssl.SSLContext | None = None) -> str:
+    """Listen on ``HOST:PORT``; the same with the port that it has become, if it was 0. Raises `StartError`."""
+    host, port = split_address(listen)
+    try:
+        await web.TCPSite(runner, host, port, ssl_context=tls, backlog=BACKLOG).start()
+    except OSError as error:
+        raise StartError(f"cannot listen on {listen}: {_reason(error)}") from None
+    port = runner.addresses[0][1]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 async def _ended(task: asyncio.Task[None]) -> None:

@@ -26,10 +26,12 @@ from mapigw.server.contexts import (
     Kind,
     SessionContext,
     SessionContexts,
+    TooManySessionsError,
 )
+from mapigw.server.counting import RequestStatistics
 from mapigw.server.request_keys import CLIENT_ADDRESS, USER
 from mapigw.wire.errors import WireError
-from mapigw.wire.mapihttp import PENDING, PROCESSING, ResponseCode, final_part
+from mapigw.wire.mapihttp import PENDING, PROCESSING, ResponseCode, failure_response, final_part
 
 logger = logging.getLogger("mapigw.mapihttp")
 
@@ -97,6 +99,7 @@ class MapiHttp:
             }
         )
         """What every answer has."""
+        self.statistics = RequestStatistics()
         self._shutting_down = False
         self.captures: set[asyncio.Task[None]] = set()
         self._kinds = dict.fromkeys(endpoint.request_types, Kind.Sequenced) | {
@@ -192,6 +195,8 @@ class MapiHttp:
             raise self._too_large() from None
         except web.RequestPayloadError as error:
             raise RefusalError(ResponseCode.InvalidRequestBody, "The request body cannot be decoded.") from error
+        except ConnectionError as error:  # nobody will see the answer
+            raise RefusalError(ResponseCode.InvalidRequestBody, "The connection was lost.") from error
         if len(body) > self.maximum_body:
             raise self._too_large()
         return body
@@ -209,7 +214,11 @@ class MapiHttp:
         )
         response, session = await self.endpoint.connect(user, body, client)
         if session is not None:
-            exchange.context = self.contexts.add(user, session)
+            try:
+                exchange.context = self.contexts.add(user, session)
+            except TooManySessionsError:
+                await session.close()
+                return failure_response(self.endpoint.too_many_sessions)
         return response
 
     async def _stateless(self, user: User, request_type: str, body: bytes) -> bytes | None:
@@ -269,6 +278,8 @@ class _Exchange:
         response = web.StreamResponse(headers=self._headers(ResponseCode.Success))
         self._chunk(response)
         parts = [PROCESSING]
+        waits = self.kind is Kind.Wait
+        self.transport.statistics.waiting += waits
         try:
             await response.prepare(self.request)
             await response.write(PROCESSING)
@@ -288,7 +299,8 @@ class _Exchange:
         except ConnectionError as error:
             logger.debug("%s of %s: the client has gone: %s", self.request_type, _client_address(self.request), error)
         finally:
-            if self.kind is Kind.Wait:
+            self.transport.statistics.waiting -= waits
+            if waits:
                 task.cancel()
             task.add_done_callback(_note_failure)
         return response
@@ -351,7 +363,8 @@ class _Exchange:
         return {"X-StartTime": self.start_time, "X-ElapsedTime": str(elapsed)}
 
     def _done(self, headers: Mapping[str, str], code: ResponseCode, content: bytes) -> None:
-        """Hand the exchange to the capture if its user is the one to be traced."""
+        """Count the exchange, and hand it to the capture if its user is the one to be traced."""
+        self._count(code, content)
         capture = self.transport.capture
         user = self.request.get(USER)
         if capture is None or user is None or user.address != capture.user:
@@ -372,6 +385,16 @@ class _Exchange:
         task = asyncio.create_task(capture.write(exchange))
         self.transport.captures.add(task)
         task.add_done_callback(self.transport.captures.discard)
+
+    def _count(self, code: ResponseCode, content: bytes) -> None:
+        statistics = self.transport.statistics
+        if code:
+            statistics.failures[code] += 1
+        if self.kind is not None:  # else nobody knows what it was
+            request_type = self.request_type
+            statistics.seconds[request_type].add(time.perf_counter() - self.started)
+            statistics.received[request_type] += len(self.body)
+            statistics.sent[request_type] += len(content)
 
 
 @lru_cache(maxsize=4)

@@ -11,6 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from hashlib import blake2b
 from pathlib import Path
 
+from mapigw.store.statistics import Statistics
+
 DIGEST_SIZE = 32
 FLUSHERS = 8
 UNFINISHED = "unfinished"
@@ -26,9 +28,11 @@ def digest_of(value: bytes) -> bytes:
 
 
 class FolderBlobStore:
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, statistics: Statistics | None = None) -> None:
         self.folder = folder
+        self._statistics = statistics or Statistics()
         folder.mkdir(parents=True, exist_ok=True)
+        self._known: set[str] = set()  # folders whose names are on disk
         self._flushers = ThreadPoolExecutor(FLUSHERS, thread_name_prefix="blobs")
 
     def _path(self, digest: bytes) -> str:
@@ -39,15 +43,18 @@ class FolderBlobStore:
         """Store values under their digests, durably: when this returns they are on disk."""
         new = [(self._path(digest), value) for digest, value in values.items() if not self._renewed(digest)]
         folders = {os.path.dirname(path) for path, _ in new}
-        for parent in folders:
+        fresh = folders - self._known
+        for parent in fresh:
             os.makedirs(parent, exist_ok=True)
-        # Flushed side by side: the file system commits them together instead of one after the other.
-        for _ in self._flushers.map(_write, new):
-            pass
-        for _ in self._flushers.map(_flush_folder, folders):
-            pass
-        if folders:
+        if fresh:
             _flush_folder(str(self.folder))
+            self._known |= fresh
+        # Flushed side by side: the file system commits them together instead of one after the other.
+        for _ in self._flushers.map(_write, new) if len(new) > 1 else map(_write, new):
+            pass
+        self._statistics.blob_bytes_written.add(sum(len(value) for _, value in new))
+        for _ in self._flushers.map(_flush_folder, folders) if len(folders) > 1 else map(_flush_folder, folders):
+            pass
 
     def new_file(self) -> tuple[int, str]:
         """The descriptor and the path of an empty file for `adopt`; one that is left behind is collected."""
@@ -62,6 +69,7 @@ class FolderBlobStore:
             return
         target = self._path(digest)
         os.makedirs(os.path.dirname(target), exist_ok=True)
+        self._statistics.blob_bytes_written.add(os.path.getsize(path))
         os.rename(path, target)
         _flush_folder(os.path.dirname(target))
         _flush_folder(str(self.folder))
@@ -93,20 +101,25 @@ class FolderBlobStore:
                 parts.append(part)
                 wanted -= len(part)
                 offset += len(part)
-            return parts[0] if len(parts) == 1 else b"".join(parts)
+            value = parts[0] if len(parts) == 1 else b"".join(parts)
         finally:
             os.close(descriptor)
+        self._statistics.blob_bytes_read.add(len(value))
+        return value
 
 
 def _write(item: tuple[str, bytes]) -> None:
     path, value = item
-    descriptor, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".new-")
+    temporary = f"{os.path.dirname(path)}/.new-{os.urandom(12).hex()}"
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
-        with os.fdopen(descriptor, "wb", buffering=0) as file:
+        try:
             rest = memoryview(value)
             while rest:
-                rest = rest[file.write(rest) :]
-            os.fsync(file.fileno())
+                rest = rest[os.write(descriptor, rest) :]
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
         os.rename(temporary, path)
     except BaseException:
         os.unlink(temporary)

@@ -5,6 +5,7 @@ other processes (the command line) take their turn by SQLite's lock. What a `wri
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from contextvars import Context
@@ -21,6 +22,7 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool
 from mapigw.store.blobs import FolderBlobStore
 from mapigw.store.driver import connect
 from mapigw.store.migrate import upgrade
+from mapigw.store.statistics import Statistics
 from mapigw.store.text import SQL_FUNCTIONS
 
 Connection = AsyncConnection
@@ -28,6 +30,7 @@ Connection = AsyncConnection
 
 FILE = "mapigw.sqlite"
 READERS = 4
+CLOSING_CHECKS = 1000  # every 10 ms, for what is being read and written when the database is closed
 BUSY_TIMEOUT = 60.0  # seconds to wait for another process's transaction
 _PRAGMAS = (
     "PRAGMA page_size=8192",  # of a new file
@@ -49,7 +52,8 @@ class Database:
     def __init__(self, data: Path) -> None:
         data.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.data = data
-        self.blobs = FolderBlobStore(data / "blobs")
+        self.statistics = Statistics()
+        self.blobs = FolderBlobStore(data / "blobs", self.statistics)
         path = data / FILE
         # Each call on a connection is a trip to its thread: a reader makes none for transactions it has no use for.
         self._reader = _engine(
@@ -65,6 +69,8 @@ class Database:
         self._work: dict[str, asyncio.Task[None]] = {}
         self.closing = asyncio.Event()
         """Set when work in the background has to end, between two of its transactions."""
+        self.queued = asyncio.Event()
+        """Set when something has been put into the queue of outgoing mail."""
 
         @event.listens_for(self._writer.sync_engine, "begin")
         def begin(connection: Any) -> None:
@@ -89,13 +95,20 @@ class Database:
         """Do work in the background, unless work of this name is being done; `close` waits until it ends."""
         if name not in self._work and not self.closing.is_set():
             # In a context of its own: it goes on when the request or the transaction that starts it is over.
-            task = self._work[name] = asyncio.create_task(work(), name=name, context=Context())
-            task.add_done_callback(lambda _task: self._work.pop(name, None))
+            context = Context()
+            task = self._work[name] = asyncio.create_task(work(), name=name, context=context)
+            task.add_done_callback(lambda _task: self._work.pop(name, None), context=context)
 
     async def close(self) -> None:
         self.closing.set()
         await asyncio.gather(*self._work.values(), return_exceptions=True)
-        for engine in (self._reader, self._writer, self._watcher):
+        engines = self._reader, self._writer, self._watcher
+        # A connection that is given back after this is never closed: what others are doing ends first.
+        for _ in range(CLOSING_CHECKS):
+            if not any(_in_use(engine) for engine in engines):
+                break
+            await asyncio.sleep(0.01)
+        for engine in engines:
             await engine.dispose()
 
     async def version(self) -> int:
@@ -124,8 +137,26 @@ class Database:
     @asynccontextmanager
     async def write(self) -> AsyncIterator[Connection]:
         """One transaction: committed when the block ends, undone when it raises."""
-        async with self._writer.begin() as connection:
-            yield connection
+        statistics = self.statistics
+        asked, begun = time.perf_counter(), 0.0
+        statistics.writers_waiting += 1
+        try:
+            async with self._writer.begin() as connection:
+                begun = time.perf_counter()
+                statistics.writers_waiting -= 1
+                statistics.write_waits.add(begun - asked)
+                yield connection
+        finally:
+            if begun:
+                statistics.writes.add(time.perf_counter() - begun)
+            else:
+                statistics.writers_waiting -= 1
+
+
+def _in_use(engine: AsyncEngine) -> int:
+    pool = engine.pool
+    assert isinstance(pool, AsyncAdaptedQueuePool)
+    return pool.checkedout()
 
 
 def _engine(path: Path, connections: int, **options: Any) -> AsyncEngine:

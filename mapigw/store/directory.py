@@ -1,139 +1,171 @@
-"""The queries of the directory: domains, users and aliases. Every address that comes in here is already lower case.
+"""The queries of the directory: domains, entries and their addresses. Addresses and DNs come in here in lower case.
 
 Functions work inside the caller's connection and transaction; a write transaction holds the store's write lock, so what
-was checked in it stays true until it ends.
+was checked in it stays true until it ends. Who changes an entry notes that (`mapigw.store.directory_changes.note`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from uuid import UUID
+from typing import Any, Final
 
-from sqlalchemy import delete, insert, select, union_all, update
+from sqlalchemy import (
+    BindParameter,
+    Column,
+    CompoundSelect,
+    Table,
+    bindparam,
+    delete,
+    func,
+    insert,
+    literal,
+    select,
+    union_all,
+    update,
+)
 
 from mapigw.store.database import Connection
-from mapigw.store.schema import alias, domain, group, mailbox, user
+from mapigw.store.directory_changes import EntryId, EntryKind
+from mapigw.store.schema import (
+    binary_attribute,
+    contact,
+    domain,
+    group,
+    group_manager,
+    group_member,
+    proxy,
+    user,
+)
 
-_PARTITION = 1000  # rows taken from the driver at once: between two the event loop runs
+_TABLES: Final[dict[EntryKind, tuple[Table, Column[Any], Column[Any]]]] = {
+    EntryKind.USER: (user, user.c.user_id, proxy.c.user_id),
+    EntryKind.GROUP: (group, group.c.group_id, proxy.c.group_id),
+    EntryKind.CONTACT: (contact, contact.c.contact_id, proxy.c.contact_id),
+}
+"""Of each kind of entry: its table, its id, and the column of ``proxy`` that refers to it."""
 
 
 @dataclass(frozen=True, slots=True)
-class UserRow:
-    """A row of ``user`` with the names its keys stand for."""
+class Owner:
+    """Who has an address, and in whose list."""
 
-    user_id: int
-    mailbox_id: int
-    mailbox_guid: UUID
-    domain: str
-    address: str
-    display_name: str
-    legacy_dn: str
-    password_hash: str
-    enabled: bool
-    admin: bool
+    entry: EntryId
+    domain_id: int
 
 
-@dataclass(frozen=True, slots=True)
-class AliasRow:
-    address: str
-    user_id: int
-
-
-async def load(connection: Connection) -> tuple[list[UserRow], list[AliasRow]]:
-    """Every user and every alias, each in the order of its address, of one moment."""
-    users: list[UserRow] = []
-    rows = await connection.stream(
-        select(
-            user.c.user_id,
-            user.c.mailbox_id,
-            mailbox.c.guid,
-            domain.c.name,
-            user.c.address,
-            user.c.display_name,
-            user.c.legacy_dn,
-            user.c.password_hash,
-            user.c.enabled,
-            user.c.admin,
+def _owners() -> CompoundSelect[Any]:
+    wanted: BindParameter[Any] = bindparam("addresses", expanding=True)
+    selects = []
+    for kind, (table, number, owner) in _TABLES.items():
+        columns = (literal(kind.value).label("kind"), number, table.c.domain_id)
+        selects.append(select(table.c.address, *columns).where(table.c.address.in_(wanted)))
+        selects.append(
+            select(proxy.c.address, *columns)
+            .join_from(proxy, table, owner == number)
+            .where(proxy.c.address.in_(wanted))
         )
-        .join_from(user, domain)
-        .join(mailbox, mailbox.c.mailbox_id == user.c.mailbox_id)
-        .order_by(user.c.address)
-    )
-    async for partition in rows.partitions(_PARTITION):
-        for row in partition:
-            user_id, mailbox_id, guid, *others = row
-            users.append(UserRow(user_id, mailbox_id, UUID(bytes_le=guid), *others))
-    aliases: list[AliasRow] = []
-    rows = await connection.stream(select(alias.c.address, alias.c.user_id).order_by(alias.c.address))
-    async for partition in rows.partitions(_PARTITION):
-        aliases.extend(AliasRow(row[0], row[1]) for row in partition)
-    return users, aliases
+    return union_all(*selects)
 
 
-async def user_id_of(connection: Connection, address: str) -> int | None:
-    """Who has ``address``, as the primary one or as an alias."""
-    found = await connection.execute(
-        union_all(
-            select(user.c.user_id).where(user.c.address == address),
-            select(alias.c.user_id).where(alias.c.address == address),
+_OWNERS: Final = _owners()
+_AT_ONCE: Final = 500  # values in one statement
+
+
+async def owners(connection: Connection, addresses: Iterable[str]) -> dict[str, list[Owner]]:
+    """Who has each of the addresses, as the primary one or as an alias: a user, a group, or several contacts."""
+    found: dict[str, list[Owner]] = {}
+    wanted = list(addresses)
+    for first in range(0, len(wanted), _AT_ONCE):
+        rows = await connection.execute(_OWNERS, {"addresses": wanted[first : first + _AT_ONCE]})
+        for address, kind, number, domain_id in rows:
+            found.setdefault(address, []).append(Owner(EntryId(EntryKind(kind), number), domain_id))
+    return found
+
+
+async def find_dn(connection: Connection, dn: str) -> EntryId | None:
+    """Whose LegacyDN or X500 proxy ``dn`` is, in any case of letters."""
+    for name, lower in ((dn, False), (dn.lower(), True)):  # mostly as it is stored, where there is an index
+        selects = []
+        for kind, (table, number, owner) in _TABLES.items():
+            own = func.lower(table.c.legacy_dn) if lower else table.c.legacy_dn
+            selects.append(select(literal(kind.value), number).where(own == name))
+            selects.append(select(literal(kind.value), owner).where(proxy.c.address == name, owner.is_not(None)))
+        row = (await connection.execute(union_all(*selects))).first()
+        if row is not None:
+            return EntryId(EntryKind(row[0]), row[1])
+    return None
+
+
+async def sources(connection: Connection) -> dict[str, EntryId]:
+    """Every entry that is synchronized, by what it is synchronized from."""
+    found: dict[str, EntryId] = {}
+    for kind, (table, number, _) in _TABLES.items():
+        rows = await connection.execute(select(table.c.source, number).where(table.c.source.is_not(None)))
+        found.update((source, EntryId(kind, entry_id)) for source, entry_id in rows)
+    return found
+
+
+async def rows_of(connection: Connection, entries: Iterable[EntryId]) -> dict[EntryId, dict[str, Any]]:
+    """The rows of entries, by column; with the name of the domain as ``domain``."""
+    found: dict[EntryId, dict[str, Any]] = {}
+    for kind, some in _some(entries):
+        table, number, _ = _TABLES[kind]
+        rows = await connection.execute(
+            select(table, domain.c.name.label("domain")).join_from(table, domain).where(number.in_(some))
         )
-    )
-    return found.scalars().first()
+        found.update((EntryId(kind, row[number.name]), dict(row)) for row in rows.mappings())
+    return found
 
 
-async def owner_of(connection: Connection, address: str) -> str | None:
-    """The primary address of the user or group that has ``address``, as the primary one or as an alias."""
-    found = await connection.execute(
-        union_all(
-            select(user.c.address).where(user.c.address == address),
-            select(user.c.address).join_from(user, alias).where(alias.c.address == address),
-            select(group.c.address).where(group.c.address == address),
-        )
-    )
-    return found.scalars().first()
+async def proxies_of(connection: Connection, entries: Iterable[EntryId]) -> dict[EntryId, set[str]]:
+    """Aliases and X500 proxies; those of an entry that has none are not there."""
+    found: dict[EntryId, set[str]] = {}
+    for kind, some in _some(entries):
+        owner = _TABLES[kind][2]
+        rows = await connection.execute(select(owner, proxy.c.address).where(owner.in_(some)))
+        for number, address in rows:
+            found.setdefault(EntryId(kind, number), set()).add(address)
+    return found
+
+
+def _some(entries: Iterable[EntryId]) -> Iterator[tuple[EntryKind, list[int]]]:
+    ordered = sorted(entries)
+    for kind in EntryKind:
+        numbers = [entry.number for entry in ordered if entry.kind is kind]
+        for first in range(0, len(numbers), _AT_ONCE):
+            yield kind, numbers[first : first + _AT_ONCE]
+
+
+async def account_of(connection: Connection, user_id: int) -> tuple[str, str] | None:
+    """The password hash and the DN of the LDAP entry, each "" for none; None: there is no such user."""
+    found = await connection.execute(select(user.c.password_hash, user.c.source_dn).where(user.c.user_id == user_id))
+    row = found.first()
+    return None if row is None else (row[0], row[1] or "")
+
+
+async def find_domain(connection: Connection, name: str) -> int | None:
+    return (await connection.execute(select(domain.c.domain_id).where(domain.c.name == name))).scalar()
 
 
 async def ensure_domain(connection: Connection, name: str) -> int:
     """The domain's id; the domain is made on its first use."""
-    found = (await connection.execute(select(domain.c.domain_id).where(domain.c.name == name))).scalar()
+    found = await find_domain(connection, name)
     if found is not None:
-        return int(found)
+        return found
     made = await connection.execute(insert(domain).values(name=name).returning(domain.c.domain_id))
     return int(made.scalar_one())
 
 
-async def insert_user(
-    connection: Connection,
-    *,
-    domain_id: int,
-    mailbox_id: int,
-    address: str,
-    display_name: str,
-    legacy_dn: str,
-    password_hash: str,
-    admin: bool,
-    created: int,
-) -> int:
-    """Insert an enabled user; ``created`` is a FILETIME. Returns the user's id."""
-    made = await connection.execute(
-        insert(user)
-        .values(
-            domain_id=domain_id,
-            mailbox_id=mailbox_id,
-            address=address,
-            display_name=display_name,
-            legacy_dn=legacy_dn,
-            password_hash=password_hash,
-            enabled=True,
-            admin=admin,
-            created=created,
-        )
-        .returning(user.c.user_id)
-    )
-    return int(made.scalar_one())
+async def insert_entry(connection: Connection, entry_kind: EntryKind, **values: Any) -> EntryId:
+    """Insert a row with these columns."""
+    made = await connection.execute(insert(_TABLES[entry_kind][0]), values)
+    assert made.inserted_primary_key is not None
+    return EntryId(entry_kind, int(made.inserted_primary_key[0]))
 
 
-async def update_user(connection: Connection, user_id: int, **values: str | bool) -> None:
-    await connection.execute(update(user).where(user.c.user_id == user_id).values(**values))
+async def update_entry(connection: Connection, entry: EntryId, **values: Any) -> None:
+    """Set columns of a row."""
+    table, number, _ = _TABLES[entry.kind]
+    await connection.execute(update(table).where(number == entry.number).values(**values))
 
 
 async def replace_password_hash(connection: Connection, user_id: int, old: str, new: str) -> bool:
@@ -144,18 +176,99 @@ async def replace_password_hash(connection: Connection, user_id: int, old: str, 
     return done.rowcount == 1
 
 
-async def delete_user(connection: Connection, user_id: int) -> int | None:
-    """Delete a user and the aliases; returns the id of the mailbox that nobody has any more."""
-    await connection.execute(delete(alias).where(alias.c.user_id == user_id))
-    gone = await connection.execute(delete(user).where(user.c.user_id == user_id).returning(user.c.mailbox_id))
-    return gone.scalar()
+async def delete_entry(connection: Connection, entry: EntryId, legacy_dn: str) -> int | None:
+    """Delete an entry with its addresses, memberships and binary attributes; it is nobody's manager any more.
+
+    Returns the id of the mailbox that nobody has any more, if it was a user.
+    """
+    table, number, _ = _TABLES[entry.kind]
+    for managed in (user, contact):
+        await connection.execute(update(managed).where(managed.c.manager == legacy_dn).values(manager=None))
+    await connection.execute(delete(binary_attribute).where(binary_attribute.c.legacy_dn == legacy_dn.lower()))
+    gone = await connection.execute(delete(table).where(number == entry.number).returning(table))
+    row = gone.mappings().first()
+    return row.get("mailbox_id") if row is not None else None
 
 
-async def insert_alias(connection: Connection, user_id: int, address: str) -> None:
-    await connection.execute(insert(alias).values(address=address, user_id=user_id))
+async def insert_proxy(connection: Connection, entry: EntryId, address: str) -> None:
+    owner = _TABLES[entry.kind][2]
+    await connection.execute(insert(proxy).values({"address": address, owner.name: entry.number}))
 
 
-async def delete_aliases(connection: Connection, user_id: int, addresses: Sequence[str]) -> int:
-    """Returns how many of the addresses were aliases of this user."""
-    gone = await connection.execute(delete(alias).where(alias.c.user_id == user_id, alias.c.address.in_(addresses)))
+async def delete_proxies(connection: Connection, entry: EntryId, addresses: Sequence[str]) -> int:
+    """Returns how many of the addresses were further ones of this entry."""
+    owner = _TABLES[entry.kind][2]
+    gone = await connection.execute(delete(proxy).where(owner == entry.number, proxy.c.address.in_(addresses)))
     return gone.rowcount
+
+
+async def binaries(connection: Connection, legacy_dn: str, name: str) -> list[bytes]:
+    """The values of a binary attribute of the entry with this DN."""
+    columns = binary_attribute.c
+    found = await connection.execute(
+        select(columns.value).where(columns.legacy_dn == legacy_dn, columns.name == name).order_by(columns.position)
+    )
+    return list(found.scalars())
+
+
+async def binaries_of(connection: Connection, legacy_dns: Collection[str], name: str) -> dict[str, list[bytes]]:
+    """As `binaries`, of several entries: those that have any."""
+    columns = binary_attribute.c
+    found: dict[str, list[bytes]] = {}
+    for row in await connection.execute(
+        select(columns.legacy_dn, columns.value)
+        .where(columns.legacy_dn.in_(legacy_dns), columns.name == name)
+        .order_by(columns.legacy_dn, columns.position)
+    ):
+        found.setdefault(row.legacy_dn, []).append(row.value)
+    return found
+
+
+async def having_binaries(connection: Connection, legacy_dns: Collection[str], name: str) -> set[str]:
+    """Those of the DNs whose entries have a value of a binary attribute."""
+    columns = binary_attribute.c
+    found = await connection.execute(
+        select(columns.legacy_dn).where(columns.legacy_dn.in_(legacy_dns), columns.name == name)
+    )
+    return set(found.scalars())
+
+
+async def replace_binaries(connection: Connection, legacy_dn: str, name: str, values: Iterable[bytes]) -> None:
+    """Let these be the values."""
+    columns = binary_attribute.c
+    await connection.execute(delete(binary_attribute).where(columns.legacy_dn == legacy_dn, columns.name == name))
+    rows = [
+        {"legacy_dn": legacy_dn, "name": name, "position": position, "value": value}
+        for position, value in enumerate(values)
+    ]
+    if rows:
+        await connection.execute(insert(binary_attribute), rows)
+
+
+async def groups_naming(connection: Connection, entry: EntryId) -> list[EntryId]:
+    """The groups that an entry is a member or a manager of."""
+    members, managers = group_member.c, group_manager.c
+    selects = {
+        EntryKind.USER: (
+            select(members.group_id).where(members.user_id == entry.number),
+            select(managers.group_id).where(managers.user_id == entry.number),
+        ),
+        EntryKind.GROUP: (
+            select(members.group_id).where(members.member_group_id == entry.number),
+            select(managers.group_id).where(managers.manager_group_id == entry.number),
+        ),
+        EntryKind.CONTACT: (select(members.group_id).where(members.contact_id == entry.number),),
+    }[entry.kind]
+    found = await connection.execute(union_all(*selects))
+    return [EntryId(EntryKind.GROUP, number) for number in found.scalars()]
+
+
+async def managed_by(connection: Connection, legacy_dn: str) -> list[EntryId]:
+    """Whose manager the entry with this DN is."""
+    found = await connection.execute(
+        union_all(
+            select(literal(EntryKind.USER.value), user.c.user_id).where(user.c.manager == legacy_dn),
+            select(literal(EntryKind.CONTACT.value), contact.c.contact_id).where(contact.c.manager == legacy_dn),
+        )
+    )
+    return [EntryId(EntryKind(kind), number) for kind, number in found]

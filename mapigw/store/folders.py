@@ -128,7 +128,7 @@ _COUNTED = (
     "associated_size",
     "deleted_count",
 )
-_COUNT = (
+COUNT_CONTENTS = (
     update(folder)
     .where(folder.c.mailbox_id == bindparam("mailbox"), folder.c.folder_id == bindparam("id"))
     .values(
@@ -311,7 +311,7 @@ async def count_contents(
     added = (content, unread, associated, content_size, associated_size, deleted)
     values = {f"{name}_added": number for name, number in zip(_COUNTED, added, strict=True)}
     values |= {"mailbox": mailbox_id, "id": folder_id, "change": change_number, "moment": commit_time}
-    await connection.execute(_COUNT, values)
+    await connection.execute(COUNT_CONTENTS, values)
 
 
 async def count_subfolder(connection: AsyncConnection, mailbox_id: int, folder_id: int, *, moment: int) -> None:

@@ -1,71 +1,26 @@
-"""The queries of groups and their members. Every address that comes in here is already lower case.
+"""The queries of who is in a group, and who manages it.
 
 They work inside the caller's connection and transaction, as those of `mapigw.store.directory` do.
 """
 
-from dataclasses import dataclass
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, delete, insert, select
+from sqlalchemy import Column, ColumnElement, Table, delete, insert, select
 
 from mapigw.store.database import Connection
-from mapigw.store.schema import domain, group, group_member
+from mapigw.store.directory_changes import EntryId, EntryKind
+from mapigw.store.schema import group_manager, group_member
 
-
-@dataclass(frozen=True, slots=True)
-class GroupRow:
-    """A row of ``group`` with its domain's name."""
-
-    group_id: int
-    domain: str
-    address: str
-    display_name: str
-    legacy_dn: str
-
-
-@dataclass(frozen=True, slots=True)
-class MemberRow:
-    """One of ``user_id`` and ``member_group_id`` is None."""
-
-    group_id: int
-    user_id: int | None
-    member_group_id: int | None
-
-
-async def load(connection: Connection) -> tuple[list[GroupRow], list[MemberRow]]:
-    """Every group, by address, and every membership, of one moment."""
-    columns = group.c
-    groups = await connection.execute(
-        select(columns.group_id, domain.c.name, columns.address, columns.display_name, columns.legacy_dn)
-        .join_from(group, domain)
-        .order_by(columns.address)
-    )
-    members = await connection.execute(
-        select(group_member.c.group_id, group_member.c.user_id, group_member.c.member_group_id)
-    )
-    return [GroupRow(*row) for row in groups], [MemberRow(*row) for row in members]
-
-
-async def group_id_of(connection: Connection, address: str) -> int | None:
-    """Whose address this is."""
-    return (await connection.execute(select(group.c.group_id).where(group.c.address == address))).scalar()
-
-
-async def insert_group(
-    connection: Connection, *, domain_id: int, address: str, display_name: str, legacy_dn: str, created: int
-) -> None:
-    """Insert an empty group; ``created`` is a FILETIME."""
-    await connection.execute(
-        insert(group).values(
-            domain_id=domain_id, address=address, display_name=display_name, legacy_dn=legacy_dn, created=created
-        )
-    )
-
-
-async def delete_group(connection: Connection, group_id: int) -> None:
-    """Delete a group and its memberships, in it and of it."""
-    mine = (group_member.c.group_id == group_id) | (group_member.c.member_group_id == group_id)
-    await connection.execute(delete(group_member).where(mine))
-    await connection.execute(delete(group).where(group.c.group_id == group_id))
+_MEMBERS: Final[dict[EntryKind, Column[Any]]] = {
+    EntryKind.USER: group_member.c.user_id,
+    EntryKind.GROUP: group_member.c.member_group_id,
+    EntryKind.CONTACT: group_member.c.contact_id,
+}
+_MANAGERS: Final[dict[EntryKind, Column[Any]]] = {
+    EntryKind.USER: group_manager.c.user_id,
+    EntryKind.GROUP: group_manager.c.manager_group_id,
+}
+MANAGER_KINDS: Final = frozenset(_MANAGERS)
 
 
 async def contains(connection: Connection, group_id: int, wanted: int) -> bool:
@@ -80,27 +35,56 @@ async def contains(connection: Connection, group_id: int, wanted: int) -> bool:
     return wanted in found
 
 
-async def insert_member(connection: Connection, member: MemberRow) -> bool:
+async def members_of(connection: Connection, group_id: int) -> set[EntryId]:
+    return await _all(connection, group_member, _MEMBERS, group_id)
+
+
+async def managers_of(connection: Connection, group_id: int) -> set[EntryId]:
+    return await _all(connection, group_manager, _MANAGERS, group_id)
+
+
+async def insert_member(connection: Connection, group_id: int, member: EntryId) -> bool:
     """Add a member; False when it is there already."""
-    if (await connection.execute(select(group_member.c.group_member_id).where(*_is(member)))).first():
+    return await _insert(connection, group_member, _MEMBERS, group_id, member)
+
+
+async def delete_member(connection: Connection, group_id: int, member: EntryId) -> bool:
+    """Remove a member; False when it is not there."""
+    return await _delete(connection, group_member, _MEMBERS, group_id, member)
+
+
+async def insert_manager(connection: Connection, group_id: int, manager: EntryId) -> bool:
+    """Add a manager, a user or a group; False when it is there already."""
+    return await _insert(connection, group_manager, _MANAGERS, group_id, manager)
+
+
+async def delete_manager(connection: Connection, group_id: int, manager: EntryId) -> bool:
+    """Remove a manager; False when it is not there."""
+    return await _delete(connection, group_manager, _MANAGERS, group_id, manager)
+
+
+_Columns = dict[EntryKind, Column[Any]]
+
+
+async def _all(connection: Connection, table: Table, columns: _Columns, group_id: int) -> set[EntryId]:
+    found: set[EntryId] = set()
+    for kind, column in columns.items():
+        rows = await connection.execute(select(column).where(table.c.group_id == group_id, column.is_not(None)))
+        found.update(EntryId(kind, number) for number in rows.scalars())
+    return found
+
+
+async def _insert(connection: Connection, table: Table, columns: _Columns, group_id: int, entry: EntryId) -> bool:
+    if (await connection.execute(select(table.c.group_id).where(*_is(table, columns, group_id, entry)))).first():
         return False
-    await connection.execute(
-        insert(group_member).values(
-            group_id=member.group_id, user_id=member.user_id, member_group_id=member.member_group_id
-        )
-    )
+    await connection.execute(insert(table).values({"group_id": group_id, columns[entry.kind].name: entry.number}))
     return True
 
 
-async def delete_member(connection: Connection, member: MemberRow) -> bool:
-    """Remove a member; False when it is not there."""
-    return (await connection.execute(delete(group_member).where(*_is(member)))).rowcount > 0
+async def _delete(connection: Connection, table: Table, columns: _Columns, group_id: int, entry: EntryId) -> bool:
+    gone = await connection.execute(delete(table).where(*_is(table, columns, group_id, entry)))
+    return gone.rowcount > 0
 
 
-def _is(member: MemberRow) -> tuple[ColumnElement[bool], ...]:
-    columns = group_member.c
-    return (
-        columns.group_id == member.group_id,
-        columns.user_id.is_not_distinct_from(member.user_id),
-        columns.member_group_id.is_not_distinct_from(member.member_group_id),
-    )
+def _is(table: Table, columns: _Columns, group_id: int, entry: EntryId) -> tuple[ColumnElement[bool], ...]:
+    return table.c.group_id == group_id, columns[entry.kind] == entry.number

@@ -40,6 +40,7 @@ async def insert_mailbox(
             properties=b"",
             properties_index=b"",
             created=created,
+            sent_copy="both",
         )
     )
     key = result.inserted_primary_key
@@ -73,6 +74,9 @@ _MAILBOX_TABLES = (
     schema.deleted_range,
     schema.foreign_source_key,
     schema.blob,
+    schema.sent_twin,
+    schema.mailbox_grant,
+    schema.subscription,
 )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from typing import NamedTuple
 
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import bindparam, delete, func, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -141,6 +141,15 @@ async def delete_mime(
     return [(row.mime, 0) for row in rows if row.is_digest]
 
 
+async def select_mime(connection: AsyncConnection, mailbox_id: int, message_ids: Sequence[int]) -> dict[int, MimeRow]:
+    """The original MIME of those messages that have it, by id; at most some hundred a call."""
+    columns = message_mime.c
+    statement = select(columns.message_id, columns.mime, columns.is_digest).where(
+        columns.mailbox_id == mailbox_id, columns.message_id.in_(list(message_ids))
+    )
+    return {row.message_id: MimeRow._make(row) for row in await connection.execute(statement)}
+
+
 async def select_message(connection: AsyncConnection, mailbox_id: int, message_id: int) -> MessageRow | None:
     """None also for what is in a soft-deleted folder."""
     is_there = folder.c.deleted.is_(None) & (folder.c.folder_id == message.c.folder_id)
@@ -169,6 +178,24 @@ async def select_messages(
     """Those of the messages that are (still) in the folder, by id. At most some hundred ids a call."""
     rows = await connection.execute(_MANY, _many(mailbox_id, message_ids))
     return {row[0]: MessageRow(*row) for row in rows if row[1] == folder_id}
+
+
+async def select_associated(
+    connection: AsyncConnection, mailbox_id: int, folder_id: int, message_class: str
+) -> list[MessageRow]:
+    """The folder's FAI messages of a class, whose name is in lower case, by id."""
+    columns = message.c
+    statement = (
+        select(*_COLUMNS)
+        .where(
+            columns.mailbox_id == mailbox_id,
+            columns.folder_id == folder_id,
+            columns.is_associated.is_(True),
+            func.lower(columns.message_class) == message_class,
+        )
+        .order_by(columns.message_id)
+    )
+    return [MessageRow(*row) for row in await connection.execute(statement)]
 
 
 class ReadState(NamedTuple):

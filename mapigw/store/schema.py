@@ -40,33 +40,41 @@ mailbox = Table(
     Column("properties", LargeBinary, nullable=False),  # what clients set on the Logon object: propList and index
     Column("properties_index", LargeBinary, nullable=False),
     Column("created", BigInteger, nullable=False),
+    Column("sent_copy", String, nullable=False),  # of what others send in its name: directory/sharing.py
     sqlite_autoincrement=True,  # ids are never used again, as clients remember them
 )
 
-user = Table(
+
+def _shown_columns() -> tuple[Column[Any], ...]:
+    return (
+        Column("hidden", Boolean, nullable=False),  # from address lists
+        Column("details", LargeBinary, nullable=False),  # directory/details.py
+        Column("source", String),  # entryUUID or objectGUID of the LDAP entry that it is synchronized from
+    )
+
+
+user = Table(  # a mailbox: a user's, a shared one, a room, equipment
     "user",
     metadata,
     Column("user_id", Integer, primary_key=True),
     Column("domain_id", ForeignKey("domain.domain_id"), nullable=False, index=True),
     Column("mailbox_id", ForeignKey("mailbox.mailbox_id"), nullable=False, unique=True),
-    Column("address", String, nullable=False, unique=True),  # primary SMTP address, lower case
+    Column("address", String, nullable=False, unique=True),  # primary SMTP address, lower case; without @: a name
     Column("display_name", String, nullable=False),
     Column("legacy_dn", String, nullable=False, unique=True),  # as announced; compared without regard to case
-    Column("password_hash", String, nullable=False),
+    Column("password_hash", String, nullable=False),  # "": none
     Column("enabled", Boolean, nullable=False),
     Column("admin", Boolean, nullable=False),
     Column("created", BigInteger, nullable=False),
+    Column("kind", String, nullable=False),
+    *_shown_columns(),
+    Column("manager", String, index=True),  # legacy DN of another entry
+    Column("source_dn", String),  # of the LDAP entry
     sqlite_autoincrement=True,
 )
+Index("user_by_source", user.c.source, unique=True)
 
-alias = Table(
-    "alias",
-    metadata,
-    Column("address", String, primary_key=True),  # lower case
-    Column("user_id", ForeignKey("user.user_id", ondelete="CASCADE"), nullable=False, index=True),
-)
-
-group = Table(  # distribution groups: grantees of permissions
+group = Table(  # distribution groups: lists of recipients, grantees of permissions
     "group",
     metadata,
     Column("group_id", Integer, primary_key=True),
@@ -75,16 +83,88 @@ group = Table(  # distribution groups: grantees of permissions
     Column("display_name", String, nullable=False),
     Column("legacy_dn", String, nullable=False, unique=True),
     Column("created", BigInteger, nullable=False),
+    *_shown_columns(),
     sqlite_autoincrement=True,
 )
+Index("group_by_source", group.c.source, unique=True)
 
-group_member = Table(  # a user or another group
+contact = Table(  # people elsewhere, in the address list of a domain
+    "contact",
+    metadata,
+    Column("contact_id", Integer, primary_key=True),
+    Column("domain_id", ForeignKey("domain.domain_id"), nullable=False),
+    Column("address", String, nullable=False),  # lower case
+    Column("display_name", String, nullable=False),
+    Column("legacy_dn", String, nullable=False, unique=True),
+    Column("created", BigInteger, nullable=False),
+    *_shown_columns(),
+    Column("manager", String, index=True),
+    sqlite_autoincrement=True,
+)
+Index("contact_by_address", contact.c.domain_id, contact.c.address, unique=True)
+Index("contact_by_source", contact.c.source, unique=True)
+
+proxy = Table(  # further addresses of an entry, and further DNs, which begin with "/"; lower case
+    "proxy",
+    metadata,
+    Column("proxy_id", Integer, primary_key=True),
+    Column("address", String, nullable=False, index=True),
+    Column("user_id", ForeignKey("user.user_id", ondelete="CASCADE"), index=True),
+    Column("group_id", ForeignKey("group.group_id", ondelete="CASCADE"), index=True),
+    Column("contact_id", ForeignKey("contact.contact_id", ondelete="CASCADE"), index=True),
+)
+
+group_member = Table(  # a user, another group or a contact
     "group_member",
     metadata,
     Column("group_member_id", Integer, primary_key=True),
     Column("group_id", ForeignKey("group.group_id", ondelete="CASCADE"), nullable=False, index=True),
     Column("user_id", ForeignKey("user.user_id", ondelete="CASCADE"), index=True),
     Column("member_group_id", ForeignKey("group.group_id", ondelete="CASCADE"), index=True),
+    Column("contact_id", ForeignKey("contact.contact_id", ondelete="CASCADE"), index=True),
+)
+
+group_manager = Table(  # a user or a group, who may change who is a member
+    "group_manager",
+    metadata,
+    Column("group_manager_id", Integer, primary_key=True),
+    Column("group_id", ForeignKey("group.group_id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("user_id", ForeignKey("user.user_id", ondelete="CASCADE"), index=True),
+    Column("manager_group_id", ForeignKey("group.group_id", ondelete="CASCADE"), index=True),
+)
+
+mailbox_grant = Table(  # rights on a mailbox as a whole, beside those on its folders
+    "mailbox_grant",
+    metadata,
+    Column("mailbox_id", Integer, primary_key=True),
+    Column("legacy_dn", String, primary_key=True),  # of a user or a group, lower case
+    Column("right", String, nullable=False),  # "read", "write", "manage"
+)
+
+subscription = Table(  # the mailboxes that a user's clients are told of
+    "subscription",
+    metadata,
+    Column("mailbox_id", Integer, primary_key=True),
+    Column("user_id", ForeignKey("user.user_id", ondelete="CASCADE"), primary_key=True, index=True),
+    Column("active", Boolean, nullable=False),
+)
+
+binary_attribute = Table(  # what is too large to be held in memory
+    "binary_attribute",
+    metadata,
+    Column("legacy_dn", String, primary_key=True),  # of the entry, lower case
+    Column("name", String, primary_key=True),  # "photo", "certificates"
+    Column("position", Integer, primary_key=True),
+    Column("value", LargeBinary, nullable=False),
+)
+
+directory_change = Table(  # which entries have changed, for those who hold the directory in memory; old rows go
+    "directory_change",
+    metadata,
+    Column("change_id", Integer, primary_key=True),
+    Column("kind", String, nullable=False),  # "user", "group", "contact"
+    Column("entry_id", Integer, nullable=False),
+    sqlite_autoincrement=True,
 )
 
 folder = Table(
@@ -275,6 +355,27 @@ rule = Table(
     Column("properties_index", LargeBinary, nullable=False),
 )
 
+out_of_office = Table(  # a mailbox without a row is not out of office
+    "out_of_office",
+    metadata,
+    Column("mailbox_id", Integer, primary_key=True),
+    Column("state", Integer, nullable=False),  # 0 off, 1 on, 2 between start and end
+    Column("start", BigInteger, nullable=False),
+    Column("end", BigInteger, nullable=False),
+    Column("audience", Integer, nullable=False),  # of the external text: 0 nobody, 1 the user's contacts, 2 everybody
+    Column("internal", String, nullable=False),  # HTML
+    Column("external", String, nullable=False),
+)
+
+automatic_reply = Table(  # who was answered by a program
+    "automatic_reply",
+    metadata,
+    Column("mailbox_id", Integer, primary_key=True),
+    Column("rule_id", BigInteger, primary_key=True),  # 0: the out-of-office text
+    Column("sender", String, primary_key=True),  # address, lower case
+    Column("sent", BigInteger, nullable=False),  # when last
+)
+
 search_folder = Table(  # criteria of the folders whose type is search
     "search_folder",
     metadata,
@@ -357,3 +458,74 @@ blob = Table(  # who uses a blob, counted; the bytes are in the blob store
     Column("count", Integer, nullable=False),
 )
 Index("blob_by_digest", blob.c.digest)
+
+outgoing = Table(  # mail on its way out, and receipts that are owed; its blobs are counted under mailbox id 0
+    "outgoing",
+    metadata,
+    Column("outgoing_id", Integer, primary_key=True),
+    Column("step", Integer, nullable=False),  # what is to be done next (store/queue.py)
+    Column("mailbox_id", Integer, nullable=False),  # of who submitted it, or owes the receipt; 0: it passes through
+    Column("message_id", BigInteger, nullable=False),  # of the message in that mailbox; 0: none
+    Column("target_id", BigInteger, nullable=False),  # of the message that it becomes when it was sent; 0: none
+    Column("sender", String, nullable=False),  # reverse path; "" for reports
+    Column("locale", Integer, nullable=False),  # LCID of the sender's client
+    Column("subject", String, nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("due", BigInteger, nullable=False),  # when the next step is to be done
+    Column("attempts", Integer, nullable=False),
+    Column("warned", Boolean, nullable=False),  # the sender was told that it takes long
+    Column("copied", Boolean, nullable=False),  # the copy for the sent mail of a second mailbox is made
+    Column("digest", LargeBinary(32)),  # of its MIME form in the blob store; NULL: not made yet
+    Column("size", BigInteger, nullable=False),  # of the MIME form
+    Column("eight_bit", Boolean, nullable=False),  # it needs 8BITMIME
+    Column("smtputf8", Boolean, nullable=False),  # it needs SMTPUTF8
+    Column("properties", LargeBinary, nullable=False),  # as of a message: what was submitted
+    Column("properties_index", LargeBinary, nullable=False),
+    Column("children", LargeBinary, nullable=False),
+    Column("children_index", LargeBinary, nullable=False),
+    sqlite_autoincrement=True,
+)
+Index("outgoing_by_due", outgoing.c.due)
+Index("outgoing_by_message", outgoing.c.mailbox_id, outgoing.c.message_id)
+
+outgoing_recipient = Table(
+    "outgoing_recipient",
+    metadata,
+    Column("outgoing_id", ForeignKey("outgoing.outgoing_id", ondelete="CASCADE"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("address", String, nullable=False),  # forward path
+    Column("name", String, nullable=False),
+    Column("row_id", BigInteger, nullable=False),  # PidTagRowid in the submitted message; -1: none
+    Column("mailbox_id", Integer, nullable=False),  # of a recipient here; 0: of one elsewhere
+    Column("state", Integer, nullable=False),  # store/queue.py
+    Column("status", String, nullable=False),  # RFC 3463, of the last attempt
+    Column("diagnostic", String, nullable=False),
+)
+
+sent_twin = Table(  # messages that clients had sent under their own ids: asking again sends nothing
+    "sent_twin",
+    metadata,
+    Column("mailbox_id", Integer, primary_key=True),
+    Column("message_id", BigInteger, primary_key=True),
+)
+
+calendar_item = Table(  # meetings and meeting messages by what identifies them; follows the folders when it is asked
+    "calendar_item",
+    metadata,
+    Column("mailbox_id", Integer, primary_key=True),
+    Column("message_id", BigInteger, primary_key=True),
+    Column("folder_id", BigInteger, nullable=False),
+    Column("global_object_id", LargeBinary, nullable=False),  # PidLidCleanGlobalObjectId
+    Column("start", BigInteger, nullable=False),  # from when to when it may take time
+    Column("end", BigInteger, nullable=False),
+)
+Index("calendar_item_by_id", calendar_item.c.mailbox_id, calendar_item.c.global_object_id)
+Index("calendar_item_by_time", calendar_item.c.mailbox_id, calendar_item.c.folder_id, calendar_item.c.end)
+
+calendar_folder = Table(  # up to which change the table above follows a folder
+    "calendar_folder",
+    metadata,
+    Column("mailbox_id", Integer, primary_key=True),
+    Column("folder_id", BigInteger, primary_key=True),
+    Column("change_number", BigInteger, nullable=False),
+)

@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from hashlib import blake2b
+from pathlib import Path
 from typing import Final
 
 from mapigw.store.blobs import DIGEST_SIZE, FolderBlobStore
@@ -25,6 +26,11 @@ class Spool:
         self._memory = bytearray()
         self._descriptor = -1
         self._path = ""
+
+    @property
+    def path(self) -> Path | None:
+        """The file that it is in, until it is closed or kept; None while it is in memory."""
+        return Path(self._path) if self._path else None
 
     def read(self, offset: int, count: int) -> bytes:
         """Up to ``count`` bytes; fewer at the end."""

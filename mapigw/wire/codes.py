@@ -66,6 +66,7 @@ class ErrorCode(IntEnum):
     InvalidBookmark = 0x80040405
     ErrorWait = 0x80040500
     ErrorCancel = 0x80040501
+    NotInQueue = 0x80040601
     NoSuppress = 0x80040602
     CollidingNames = 0x80040604
     NotInitialized = 0x80040605

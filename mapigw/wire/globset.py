@@ -5,7 +5,8 @@ hostile range of 2^48 ids costs what any other range costs. All work is linear i
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from typing import Final, Self
 from uuid import UUID
 
@@ -13,6 +14,10 @@ from mapigw.wire.cursor import Cursor
 from mapigw.wire.errors import WireError
 
 COUNTER_MAXIMUM: Final = (1 << 48) - 1
+RANGES_MAXIMUM: Final = 1 << 20
+"""Ranges of one IDSET: ten times those of a mailbox in the worst order. Three bytes may stand for five of them."""
+REPLICAS_MAXIMUM: Final = 1 << 10
+"""Replicas of one IDSET, repeated or not."""
 
 _END: Final = 0x00
 _BITMASK: Final = 0x42
@@ -274,6 +279,8 @@ def pull_globset(cursor: Cursor) -> CounterSet:
     while True:
         if position >= end:
             raise WireError("GLOBSET has no End command", offset=position)
+        if len(lows) > RANGES_MAXIMUM:
+            raise WireError(f"more than {RANGES_MAXIMUM} ranges", offset=position)
         command = data[position]
         start = position
         position += 1
@@ -364,24 +371,33 @@ class IdSet:
     @classmethod
     def parse_replguid(cls, data: bytes) -> "IdSet":
         """The REPLGUID form (2.2.2.4.2); no bytes are the empty set. Raises `WireError`."""
-        result = cls()
         cursor = Cursor(data)
-        while cursor.remaining:
-            result._merge(cursor.guid(), pull_globset(cursor))
-        return result
+        return cls._parse(cursor, cursor.guid)
 
     @classmethod
     def parse_replid(cls, data: bytes) -> "IdSet":
         """The REPLID form (2.2.2.4.1); no bytes are the empty set. Raises `WireError`."""
-        result = cls()
         cursor = Cursor(data)
-        while cursor.remaining:
-            result._merge(cursor.uint16(), pull_globset(cursor))
-        return result
+        return cls._parse(cursor, cursor.uint16)
 
-    def _merge(self, replica: Replica, counters: CounterSet) -> None:
-        known = self._replicas.get(replica)
-        self._replicas[replica] = counters if known is None else known.union(counters)
+    @classmethod
+    def _parse(cls, cursor: Cursor, pull_replica: Callable[[], Replica]) -> "IdSet":
+        found: dict[Replica, list[CounterSet]] = {}
+        pairs = ranges = 0
+        while cursor.remaining:
+            start = cursor.position
+            replica, counters = pull_replica(), pull_globset(cursor)
+            pairs, ranges = pairs + 1, ranges + counters.range_count
+            if pairs > REPLICAS_MAXIMUM or ranges > RANGES_MAXIMUM:
+                raise WireError("too many replicas or ranges", offset=start)
+            found.setdefault(replica, []).append(counters)
+        # One union for all, as each takes the time of what is there already.
+        return cls(
+            {
+                replica: sets[0] if len(sets) == 1 else CounterSet(chain.from_iterable(sets))
+                for replica, sets in found.items()
+            }
+        )
 
     def build(self) -> bytes:
         """Bytes in the form that the replicas' type selects; replicas without a counter are left out."""

@@ -1,16 +1,18 @@
 """Which function answers which request type, and what it is given."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import UUID
 
 from mapigw.directory.model import User
 from mapigw.wire.codes import ErrorCode
-from nspi.address_book import GAL, AddressBook, Container
+from nspi.address_book import AddressBook, Entry
+from nspi.binaries import Binaries
+from nspi.containers import CONTAINERS, Table
 from nspi.errors import NspiError
 from nspi.properties import Format
-from nspi.stat import Stat
+from nspi.stat import SortType, Stat
 
 DialogTemplate = Callable[[int, int, str | None, int], bytes | None]
 """PidTagTemplateData for (display type, LCID, DN of the template or None, code page); None where there is none."""
@@ -29,20 +31,30 @@ class Call:
     server_guid: UUID
     base_url: str
     dialog_template: DialogTemplate
+    names: frozenset[str] = frozenset()
+    """The DNs, in lower case, of the user and of the user's groups; only where it matters."""
+    binaries: Binaries = field(default_factory=Binaries)
 
-    @property
-    def container(self) -> Container:
-        """The user's global address list."""
-        return self.book.container
-
-    def located(self, stat: Stat) -> Container:
-        """The container that ``stat`` names; `NspiError` InvalidBookmark for one that does not exist."""
-        if stat.container_id != GAL:
+    def located(self, stat: Stat) -> Table:
+        """The table that ``stat`` names; `NspiError` InvalidBookmark for a container that does not exist."""
+        if stat.container_id not in CONTAINERS:
             raise NspiError(ErrorCode.InvalidBookmark)
-        return self.container
+        return self.table(stat, stat.container_id)
+
+    def table(self, stat: Stat, container_id: int) -> Table:
+        """A container in the order that ``stat`` asks for: by display name, unless it is by phonetic name."""
+        phonetic = stat.sort_type == SortType.PHONETIC_DISPLAY_NAME
+        return self.book.table(container_id, phonetic=phonetic, sort_locale=stat.sort_locale)
+
+    def asking(self) -> Entry | None:
+        return self.book.by_dn(self.user.legacy_dn)
 
     def form(self, stat: Stat, *, ephemeral: bool = False) -> Format:
-        return Format(self.server_guid, stat.code_page, ephemeral)
+        return Format(self.server_guid, stat.code_page, ephemeral, self.binaries)
+
+    def may_change_members(self, entry: Entry) -> bool:
+        """Whether the user manages the group that ``entry`` is."""
+        return entry.group is not None and not self.names.isdisjoint(dn.lower() for dn in entry.group.managers)
 
 
 Handler = Callable[[Call, Any], dict[str, Any]]

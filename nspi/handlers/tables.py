@@ -1,30 +1,24 @@
 """Tables and positions in them: UpdateStat, QueryRows, SeekEntries, GetMatches and their kin (MS-OXNSPI 3.1.4.1)."""
 
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any, Final
 
 from mapigw.wire import tags
 from mapigw.wire.codes import ErrorCode
-from mapigw.wire.entryids import AddressBookObjectType
 from mapigw.wire.properties import PropertyType, property_id, property_type
+from mapigw.wire.restrictions import Restriction
 from nspi import codepages
-from nspi.address_book import GAL, Container, Entry
-from nspi.collation import collation_key
-from nspi.entryids import PermanentEntryId
+from nspi.address_book import Entry, Link
+from nspi.containers import GAL, Table
 from nspi.errors import NspiError
 from nspi.handlers.registry import Call, checked_columns, echoed, handles, most_rows, stat_of
 from nspi.matching import Matcher
-from nspi.properties import AB_RECIPIENTS, AB_UNMODIFIABLE, Format, as_string8, linked_addresses, row, specified
+from nspi.properties import LINKS, Format, as_string8, row, specified
 from nspi.stat import MinimalId, SortType, Stat
 from nspi.values import LIMIT, RowSet
 
 EPH_ID: Final = 0x00000002  # fEphID, 2.2.1.11
-ADDRESS_CREATION_TEMPLATES: Final = 0x00000002  # 2.2.1.12
-UNICODE_STRINGS: Final = 0x00000004
-
-GAL_NAME: Final = "Global Address List"
-GAL_DN: Final = "/"  # gal-addrlist-dn, MS-OXOABK 2.2.1.1
-
 SEEK_ROWS: Final = 50
 """Rows returned with a position by SeekEntries; the number is the server's to choose (3.1.4.1.9)."""
 
@@ -46,9 +40,9 @@ def row_set(entries: list[Entry | None], columns: list[int] | None, form: Format
     return RowSet(wanted, [row(entry, wanted, form) for entry in entries])
 
 
-def initial_position(container: Container, stat: Stat) -> int:
+def initial_position(call: Call, table: Table, stat: Stat) -> int:
     """Where ``stat`` points, before its Delta: 0 to the number of rows (3.1.4.5). Raises NotFound."""
-    total = len(container)
+    total = len(table)
     match stat.current_rec:
         case MinimalId.BEGINNING_OF_TABLE:
             return 0
@@ -59,24 +53,25 @@ def initial_position(container: Container, stat: Stat) -> int:
                 return min(stat.num_pos, total)
             return min(total * stat.num_pos // stat.total_recs, total)
         case minimal_id:
-            position = container.position(minimal_id)
+            entry = call.book.by_minimal_id(minimal_id)
+            position = None if entry is None else table.position(entry.slot)
             if position is None:
                 raise NspiError(ErrorCode.NotFound)
             return position
 
 
-def moved(container: Container, position: int, delta: int) -> int:
-    return max(0, min(len(container), position + delta))
+def moved(table: Table, position: int, delta: int) -> int:
+    return max(0, min(len(table), position + delta))
 
 
-def placed(container: Container, stat: Stat, position: int) -> Stat:
+def placed(call: Call, table: Table, stat: Stat, position: int) -> Stat:
     """``stat`` at ``position``, with exact numbers: clients crash on others."""
-    at_end = position >= len(container)
+    found = call.book.at(table.slots(position, position + 1))
     return stat._replace(
-        current_rec=MinimalId.END_OF_TABLE if at_end else container.entries[position].minimal_id,
+        current_rec=found[0].minimal_id if found else MinimalId.END_OF_TABLE,
         delta=0,
         num_pos=position,
-        total_recs=len(container),
+        total_recs=len(table),
     )
 
 
@@ -84,11 +79,11 @@ def placed(container: Container, stat: Stat, position: int) -> Stat:
 def update_stat(call: Call, request: Any) -> dict[str, Any]:
     """3.1.4.1.4."""
     stat = stat_of(request)
-    container = call.located(stat)
-    start = initial_position(container, stat)
-    end = moved(container, start, stat.delta)
+    table = call.located(stat)
+    start = initial_position(call, table, stat)
+    end = moved(table, start, stat.delta)
     return {
-        "state": echoed(request, placed(container, stat, end)),
+        "state": echoed(request, placed(call, table, stat, end)),
         "delta": end - start if request.delta_requested else None,
     }
 
@@ -104,11 +99,11 @@ def query_rows(call: Call, request: Any) -> dict[str, Any]:
     if request.explicit_table:
         entries = [call.book.by_minimal_id(minimal_id) for minimal_id in request.explicit_table[:count]]
         return {"state": request.state, "rows": row_set(entries, request.columns, form)}
-    container = call.located(stat)
-    start = moved(container, initial_position(container, stat), stat.delta)
-    page = list(container.entries[start : start + count])
+    table = call.located(stat)
+    start = moved(table, initial_position(call, table, stat), stat.delta)
+    page = call.book.at(table.slots(start, start + count))
     return {
-        "state": echoed(request, placed(container, stat, start + len(page))),
+        "state": echoed(request, placed(call, table, stat, start + len(page))),
         "rows": row_set([*page], request.columns, form),
     }
 
@@ -117,22 +112,19 @@ def query_rows(call: Call, request: Any) -> dict[str, Any]:
 def seek_entries(call: Call, request: Any) -> dict[str, Any]:
     """3.1.4.1.9."""
     stat = stat_of(request)
-    container = call.located(stat)
-    if stat.sort_type != SortType.DISPLAY_NAME:
-        raise NspiError(ErrorCode.GeneralFailure)
+    table = call.located(stat)
     name = _sought_name(request.target, stat)
     entries: list[Entry | None]
     if request.explicit_table is None:
-        position, total = container.seek(name), len(container)
-        if position >= total:
-            raise NspiError(ErrorCode.NotFound)
-        entries = list(container.entries[position : position + SEEK_ROWS])
+        position, total = table.seek(name), len(table)
+        entries = [*call.book.at(table.slots(position, position + SEEK_ROWS))]
     else:
-        table = [call.book.by_minimal_id(minimal_id) for minimal_id in request.explicit_table]
-        key, total = collation_key(name), len(table)
-        position = next((at for at, entry in enumerate(table) if entry is not None and entry.sort_key >= key), total)
-        entries = table[position:]
-    if position >= total or (found := entries[0]) is None:
+        given = [call.book.by_minimal_id(minimal_id) for minimal_id in request.explicit_table]
+        total = len(given)
+        places = (at for at, entry in enumerate(given) if entry and not table.is_before(entry.slot, name))
+        position = next(places, total)
+        entries = given[position:]
+    if not entries or (found := entries[0]) is None:
         raise NspiError(ErrorCode.NotFound)
     rows = None
     if request.columns is not None:
@@ -142,8 +134,16 @@ def seek_entries(call: Call, request: Any) -> dict[str, Any]:
     return {"state": echoed(request, new), "rows": rows}
 
 
+_SOUGHT: Final = {
+    SortType.DISPLAY_NAME: tags.PidTagDisplayName,
+    SortType.PHONETIC_DISPLAY_NAME: tags.PidTagAddressBookPhoneticDisplayName,
+}
+"""The property whose value is sought in a table of each order."""
+
+
 def _sought_name(target: tuple[int, Any] | None, stat: Stat) -> str:
-    if target is None or property_id(target[0]) != property_id(tags.PidTagDisplayName):
+    sought = _SOUGHT.get(SortType(stat.sort_type)) if stat.sort_type in _SOUGHT else None
+    if target is None or sought is None or property_id(target[0]) != property_id(sought):
         raise NspiError(ErrorCode.GeneralFailure)
     value = target[1]
     if isinstance(value, bytes) and property_type(target[0]) == PropertyType.STRING8:
@@ -162,10 +162,9 @@ def get_matches(call: Call, request: Any) -> dict[str, Any]:
     stat = stat_of(request)
     form = call.form(stat)
     if request.filter is not None:
-        container = call.located(stat)
+        table = call.located(stat)
         most = min(request.row_count, LIMIT) + 1  # one more than may be: the table is too big
-        matching = Matcher(form, call.book.matches).matching(request.filter, container.entries)
-        found = list(islice(matching, most))
+        found = list(islice(_matching(call, stat, table, request.filter), most))
     else:
         if stat.sort_type in (SortType.DISPLAY_NAME, SortType.PHONETIC_DISPLAY_NAME):
             call.located(stat)
@@ -184,69 +183,60 @@ def get_matches(call: Call, request: Any) -> dict[str, Any]:
     }
 
 
+def _matching(call: Call, stat: Stat, table: Table, restriction: Restriction) -> Iterator[Entry]:
+    """The rows of a container that a filter lets through, in its order."""
+    asking = call.asking()
+    matcher = Matcher(call.form(stat), lambda text: call.book.matches(text, asking=asking))
+    predicate = matcher.predicate(restriction)
+    candidates = matcher.candidates(restriction)
+    slots: Iterable[int] = table.slots() if candidates is None else table.sorted(candidates)
+    own = asking.slot if asking is not None and stat.container_id == GAL else None  # hidden or not
+    entries = (
+        Entry(call.book, slot)
+        for slot in slots
+        if candidates is None or slot == own or call.book.is_in(stat.container_id, slot)
+    )
+    return filter(predicate, entries)
+
+
 def _referenced(call: Call, stat: Stat, property_name: tuple[Any, int] | None) -> list[Entry]:
     """The objects that an object-valued property of the object CurrentRec refers to.
 
-    The property is ContainerID, read as a tag (constraint 9). No manager, report or delegate of a user is stored, so
-    that these refer to no one. None may be modified, and so no table is writable (constraint 11).
+    The property is ContainerID, read as a tag (constraint 9). Its table is writable where the user may change it, which
+    is the membership of a group (constraint 11).
     """
     entry = call.book.by_minimal_id(stat.current_rec)
     if entry is None:
         raise NspiError(ErrorCode.GeneralFailure)
-    if stat.sort_type == SortType.DISPLAY_NAME_W or property_name is not None:
+    link = LINKS.get(property_id(stat.container_id))
+    if stat.sort_type == SortType.DISPLAY_NAME_W and not (link is Link.MEMBERS and call.may_change_members(entry)):
         raise NspiError(ErrorCode.NotSupported)
-    if property_type(stat.container_id) != PropertyType.OBJECT:
+    if property_name is not None or property_type(stat.container_id) != PropertyType.OBJECT:
         raise NspiError(ErrorCode.NotSupported)
-    return call.book.by_addresses(linked_addresses(entry, stat.container_id))
+    found = entry.linked(link) if link is not None else []
+    return call.book.at(call.table(stat, GAL).sorted(item.slot for item in found))
 
 
 @handles("ResortRestriction")
 def resort_restriction(call: Call, request: Any) -> dict[str, Any]:
-    """3.1.4.1.11; by display name whatever the sort type, which is a success in Exchange (section 7, note 6)."""
+    """3.1.4.1.11; any sort type is a success, as in Exchange (section 7, note 6), by display name but for phonetic."""
     stat = stat_of(request)
     known = [call.book.by_minimal_id(minimal_id) for minimal_id in request.minimal_ids or ()]
-    entries = sorted((entry for entry in known if entry is not None), key=lambda entry: entry.sort_key)
-    minimal_ids = [entry.minimal_id for entry in entries]
+    slots = call.table(stat, GAL).sorted(entry.slot for entry in known if entry is not None)
+    minimal_ids = [entry.minimal_id for entry in call.book.at(slots)]
     if stat.current_rec in minimal_ids:
-        new = stat._replace(num_pos=minimal_ids.index(stat.current_rec), total_recs=len(entries))
+        new = stat._replace(num_pos=minimal_ids.index(stat.current_rec), total_recs=len(minimal_ids))
     else:
-        new = stat._replace(current_rec=MinimalId.BEGINNING_OF_TABLE, num_pos=0, total_recs=len(entries))
+        new = stat._replace(current_rec=MinimalId.BEGINNING_OF_TABLE, num_pos=0, total_recs=len(minimal_ids))
     return {"state": echoed(request, new), "minimal_ids": minimal_ids}
 
 
 @handles("CompareMIds")
 def compare_minimal_ids(call: Call, request: Any) -> dict[str, Any]:
     """3.1.4.1.12."""
-    container = call.located(stat_of(request))
-    first = container.position(request.minimal_id_1)
-    second = container.position(request.minimal_id_2)
+    table = call.located(stat_of(request))
+    entries = [call.book.by_minimal_id(number) for number in (request.minimal_id_1, request.minimal_id_2)]
+    first, second = (None if entry is None else table.position(entry.slot) for entry in entries)
     if first is None or second is None:
         raise NspiError(ErrorCode.GeneralFailure)
     return {"result": (first > second) - (first < second)}
-
-
-@handles("GetSpecialTable")
-def get_special_table(call: Call, request: Any) -> dict[str, Any]:
-    """3.1.4.1.3: the hierarchy of containers, which is the global address list alone; no address creation templates.
-
-    The version is neither looked at nor set, as in Exchange (section 7, notes 3 and 4).
-    """
-    stat = stat_of(request)
-    if request.flags & ADDRESS_CREATION_TEMPLATES:
-        return {"code_page": stat.code_page, "version": request.version, "rows": []}
-    wide = bool(request.flags & UNICODE_STRINGS)
-    if not wide and stat.code_page == codepages.CP_WINUNICODE:
-        raise NspiError(ErrorCode.InvalidCodepage)
-    return {"code_page": stat.code_page, "version": request.version, "rows": [_gal_row(stat.code_page, wide=wide)]}
-
-
-def _gal_row(code_page: int, *, wide: bool) -> list[tuple[int, Any]]:
-    name_tag = tags.PidTagDisplayName if wide else as_string8(tags.PidTagDisplayName)
-    return [
-        (tags.PidTagEntryId, PermanentEntryId(GAL_DN, AddressBookObjectType.Container).to_bytes()),
-        (tags.PidTagContainerFlags, AB_RECIPIENTS | AB_UNMODIFIABLE),
-        (tags.PidTagDepth, 0),
-        (tags.PidTagAddressBookContainerId, GAL),
-        (name_tag, GAL_NAME if wide else codepages.encode(GAL_NAME, code_page)),
-        (tags.PidTagAddressBookIsMaster, False),
-    ]

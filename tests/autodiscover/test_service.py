@@ -2,12 +2,14 @@ import json
 import re
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import cast
 from uuid import UUID
 
 import pytest
 
 from autodiscover import documents, service
 from autodiscover.service import answer, answer_json
+from mapigw.directory.directory import Directory
 from mapigw.directory.model import User
 
 TOM = User(
@@ -24,6 +26,26 @@ TOM = User(
     admin=False,
 )
 BASE = "https://mail.bm.lan:8443"
+
+
+class _Nobody:
+    """A directory in which there is nobody else, and nothing is shared."""
+
+    @property
+    def sharing(self) -> "_Nobody":
+        return self
+
+    async def by_address(self, address: str) -> None:
+        return None
+
+    async def by_legacy_dn(self, dn: str) -> None:
+        return None
+
+    async def subscriptions(self, user: User) -> dict[int, bool]:
+        return {}
+
+
+NOBODY = cast("Directory", _Nobody())
 
 OUTLOOK = "http://schemas.microsoft.com/exchange/autodiscover/outlook/requestschema/2006"
 OUTLOOK_RESPONSE = "http://schemas.microsoft.com/exchange/autodiscover/outlook/responseschema/2006a"
@@ -115,7 +137,7 @@ def _fixed_time(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def ask(body: bytes, capability: str | None = "1", user: User = TOM) -> bytes:
     """The body of the answer, whose rest never varies."""
-    answered = await answer(user, body, base_url=BASE, mapi_http_capability=capability)
+    answered = await answer(NOBODY, user, body, base_url=BASE, mapi_http_capability=capability)
     assert (answered.status, answered.content_type) == (200, "text/xml; charset=utf-8")
     assert answered.headers == {"Cache-Control": "private"}
     return answered.body
@@ -188,9 +210,9 @@ async def test_values_from_the_host_header_cannot_break_out() -> None:
 
 async def test_a_host_header_that_is_no_host_is_no_failure() -> None:
     for base_url in ("https://[::1", "https://", "https://\u2100/x"):
-        answered = await answer(TOM, request(), base_url=base_url, mapi_http_capability="1")
+        answered = await answer(NOBODY, TOM, request(), base_url=base_url, mapi_http_capability="1")
         assert b"<Server></Server>" in answered.body
-        answered = await answer(TOM, b"", base_url=base_url, mapi_http_capability="1")
+        answered = await answer(NOBODY, TOM, b"", base_url=base_url, mapi_http_capability="1")
         assert b'Id="0"' in answered.body
 
 

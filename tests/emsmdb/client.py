@@ -8,6 +8,7 @@ from typing import Any
 from mapigw.directory.model import Group, User
 from mapigw.emsmdb.dispatch import ExecuteRecord, execute
 from mapigw.emsmdb.session import UNASSIGNED_HANDLE, Session
+from mapigw.mailbox.permissions import Right
 from mapigw.wire.mapihttp import EXECUTE_REQUEST
 from mapigw.wire.rop_buffer import (
     RopRequest,
@@ -43,6 +44,9 @@ class FakeDirectory:
     async def names_of(self, user: User) -> frozenset[str]:
         groups = self._groups.get(user.legacy_dn, ())
         return frozenset({user.legacy_dn.lower(), *(group.legacy_dn.lower() for group in groups)})
+
+    async def mailbox_rights(self, user: User, owner: User) -> Right:
+        return Right.MANAGE if user.user_id == owner.user_id else Right.NONE
 
     async def entry(self, dn: str) -> User | Group | None:
         groups = (group for groups in self._groups.values() for group in groups)
@@ -92,7 +96,7 @@ class Client:
             if item.rop.name == "SetColumns" and item.handle_index < len(self.handles):
                 self._columns[self.handles[item.handle_index]] = item.value["property_tags"]
         data = join_payloads([build_requests(requests, self.handles)])
-        answer = await execute(self.session, data, flags, max_rop_out, ExecuteRecord(self.session.user.address, 0))
+        answer = await self.execute(data, flags, max_rop_out)
         assert len(answer) <= max_rop_out
         self.payloads = split_payloads(answer)
         by_handle = self._columns | {self.handles[slot]: tags for slot, tags in (columns or {}).items() if tags}
@@ -109,6 +113,10 @@ class Client:
                 else:
                     responses.append(response)
         return responses
+
+    async def execute(self, data: bytes, flags: int, max_rop_out: int) -> bytes:
+        """The answer to one request buffer."""
+        return await execute(self.session, data, flags, max_rop_out, ExecuteRecord(self.session.user.address, 0))
 
     async def fetch(self) -> list[Any]:
         """The fields of every RopNotify since the last time."""

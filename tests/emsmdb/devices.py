@@ -287,7 +287,10 @@ class Device:
                 property_values=[(COMMENT, place.comment)],
             )
             if code == ErrorCode.SyncObjectDeleted:
-                self._drop_folder(key)
+                # What was below it may be elsewhere by now, which only the download tells (3.3.4.3.3.1.1).
+                if place.new:
+                    self._drop_folder(key)
+                place.dirty = False
                 continue
             assert code in {0, ErrorCode.IgnoreFailure}, hex(code)
             place.dirty = place.new = False

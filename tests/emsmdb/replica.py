@@ -29,6 +29,8 @@ from tests.emsmdb.client import LOGON, Client
 UNICODE_CONTENTS = 0x0001 | 0x0008 | 0x0010 | 0x0020 | 0x0100 | 0x2000
 EXTRA = 0x01 | 0x04 | 0x08  # Eid, CN, OrderByDeliveryTime
 IDS = 0x10000
+PART = 2000
+"""Bytes of a state in one ROP, a dozen of which fit into a buffer."""
 CONTENTS_STATE = (MetaTagCnsetSeen, MetaTagCnsetSeenFAI, MetaTagIdsetGiven, MetaTagCnsetRead)
 UPLOAD_STATE = (MetaTagCnsetSeen, MetaTagCnsetSeenFAI, MetaTagCnsetRead)
 HIERARCHY_STATE = (MetaTagCnsetSeen, MetaTagIdsetGiven)
@@ -160,10 +162,14 @@ class Replica:
             size = len(data)
             requests += [
                 request("SynchronizationUploadStateStreamBegin", slot, state_property=tag, transfer_buffer_size=size),
-                request("SynchronizationUploadStateStreamContinue", slot, stream_data=data),
+                *(
+                    request("SynchronizationUploadStateStreamContinue", slot, stream_data=data[start : start + PART])
+                    for start in range(0, size or 1, PART)
+                ),
                 request("SynchronizationUploadStateStreamEnd", slot),
             ]
-        assert not any(answer.return_value for answer in await self.client.send(*requests))
+        for start in range(0, len(requests), 12):
+            assert not any(answer.return_value for answer in await self.client.send(*requests[start : start + 12]))
 
     async def read_stream(self, slot: int) -> bytes:
         data = bytearray()

@@ -227,7 +227,7 @@ async def test_a_download_that_failed_fails_for_good(
         assert response.value.transfer_status == 0
         assert response.value.transfer_buffer == b""
         monkeypatch.setattr(Mailbox, "read_blob", read)
-    assert codes == [ErrorCode.GeneralFailure] * 3
+    assert codes == [ErrorCode.CorruptData] * 3
 
 
 @pytest.mark.spec("MS-OXCFXICS_R2162")

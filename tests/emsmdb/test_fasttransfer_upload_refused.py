@@ -1,5 +1,7 @@
 """FastTransfer uploads that are refused, and how far they may go (MS-OXCFXICS 3.2.5.8.2)."""
 
+import random
+
 import pytest
 
 from mapigw.emsmdb import content_upload
@@ -134,6 +136,51 @@ async def test_streams_that_are_none(client: Client, own_mailbox: Mailbox, outbo
     await client.send(client.request("Release", context))
     unfinished = own_mailbox.database.blobs.folder / "unfinished"
     assert not unfinished.exists() or not list(unfinished.iterdir())
+
+
+PARTS = [
+    properties({tags.PidTagSubject: "shuffled", tags.PidTagBody: "text" * 100}),
+    DELETE_RECIPIENTS,
+    MARKER_BYTES[Marker.StartRecip],
+    properties({tags.PidTagRowid: 0, tags.PidTagDisplayName: "Ann"}),
+    MARKER_BYTES[Marker.EndToRecip],
+    MARKER_BYTES[Marker.NewAttach],
+    properties({tags.PidTagAttachNumber: 0, tags.PidTagAttachDataBinary: bytes(70_000)}),
+    MARKER_BYTES[Marker.StartEmbed],
+    properties({tags.PidTagSubject: "inside"}),
+    MARKER_BYTES[Marker.EndEmbed],
+    MARKER_BYTES[Marker.EndAttach],
+]
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_a_stream_whose_parts_are_shuffled(
+    client: Client, own_mailbox: Mailbox, seed: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """In any order, cut off anywhere and cut into any pieces: it is taken or refused, and what is stored stays."""
+    source = random.Random(seed)
+    message_id = await save(client, await create(client, {tags.PidTagSubject: "stored"}))
+    before = await stored(client, message_id)
+    refusals = 0
+    for _ in range(20):
+        stream = b"".join(source.sample(PARTS, source.randrange(2, len(PARTS) + 1)))
+        stream = stream[: source.choice((len(stream), source.randrange(len(stream))))]
+        slot = await open_message(client, message_id)
+        context = await destination(client, slot)
+        while stream:
+            size = source.choice((1, 4, 500, 30_000))
+            part, stream = stream[:size], stream[size:]
+            name = "FastTransferDestinationPutBuffer"
+            (answer,) = await client.send(client.request(name, context, transfer_data=part))
+            assert answer.return_value in {0, ErrorCode.RpcFormat}
+            if answer.return_value:
+                refusals += 1
+                break
+        await client.send(client.request("Release", context), client.request("Release", slot))
+    assert refusals
+    assert await stored(client, message_id) == before
+    assert not list((own_mailbox.database.blobs.folder / "unfinished").glob("*"))
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
 async def test_as_deep_as_can_be(client: Client, own_mailbox: Mailbox, outbox: int) -> None:

@@ -43,10 +43,10 @@ def folder_of(value: Any, place: int) -> dict[str, Any]:
 # Delegates
 
 
-@pytest.mark.spec("MS-OXCSTOR_R189", "MS-OXCSTOR_R1346", "MS-OXCSTOR_R3905", "MS-OXCSTOR_R3905001", "MS-OXCSTOR_R3146")
+@pytest.mark.spec("MS-OXCSTOR_R1346", "MS-OXCSTOR_R3905", "MS-OXCSTOR_R3905001", "MS-OXCSTOR_R3146")
 async def test_another_users_mailbox_needs_a_right_in_it(mailboxes: Mailboxes, user: User, anna: User) -> None:
     client = new_client(mailboxes, user, anna)
-    assert await client.error("Logon", **fields(anna.legacy_dn)) == 0x3F2  # ecLoginPerm
+    assert await client.error("Logon", **fields(anna.legacy_dn)) == 0x3EB  # ecUnknownUser
     mailbox = await mailboxes.open(anna.mailbox_id)
     await permit(mailbox, "calendar", user.legacy_dn, Rights.ReadAny)
     value = await client.value("Logon", **fields(anna.legacy_dn))
@@ -62,14 +62,14 @@ async def test_a_group_has_its_members_log_on(mailboxes: Mailboxes, user: User, 
     mailbox = await mailboxes.open(anna.mailbox_id)
     await permit(mailbox, "inbox", group.legacy_dn, Rights.FolderVisible)
     load_handlers()
-    for groups, code in (({user.legacy_dn: [group]}, 0), ({}, ErrorCode.LoginPermission)):
+    for groups, code in (({user.legacy_dn: [group]}, 0), ({}, ErrorCode.UnknownUser)):
         directory = cast("Directory", FakeDirectory(user, anna, groups=groups))
         client = Client(Session(user, directory, mailboxes))
         (response,) = await client.send(client.request("Logon", **fields(anna.legacy_dn)))
         assert response.return_value == code
 
 
-@pytest.mark.parametrize(("rights", "code"), [(Rights.ReadAny, 0), (Rights(0), ErrorCode.LoginPermission)])
+@pytest.mark.parametrize(("rights", "code"), [(Rights.ReadAny, 0), (Rights(0), ErrorCode.UnknownUser)])
 async def test_what_everybody_may_is_enough(
     mailboxes: Mailboxes, user: User, anna: User, rights: Rights, code: int
 ) -> None:
@@ -109,7 +109,7 @@ async def test_administrative_access(mailboxes: Mailboxes, user: User, anna: Use
     boss = dataclasses.replace(user, admin=True)
     asking = fields(anna.legacy_dn, open_flags=OPEN_FLAGS | USE_ADMIN_PRIVILEGE)
     client = new_client(mailboxes, boss, anna)
-    assert await client.error("Logon", **fields(anna.legacy_dn)) == ErrorCode.LoginPermission
+    assert await client.error("Logon", **fields(anna.legacy_dn)) == ErrorCode.UnknownUser
     value = await client.value("Logon", **asking)
     assert value.response_flags == 0x01 | 0x02  # owner, not send-as
     await client.value("OpenFolder", **folder_of(value, 4))
@@ -124,7 +124,7 @@ async def test_a_session_with_administrative_privilege(mailboxes: Mailboxes, use
     assert (await client.value("Logon", **fields(anna.legacy_dn))).response_flags == 0x03
     assert (await client.value("Logon", **fields(user.legacy_dn))).response_flags == 0x07
     revoked = new_client(mailboxes, user, anna, admin=True)
-    assert await revoked.error("Logon", **fields(anna.legacy_dn)) == ErrorCode.LoginPermission
+    assert await revoked.error("Logon", **fields(anna.legacy_dn)) == ErrorCode.UnknownUser
 
 
 # Two mailboxes in one session

@@ -366,7 +366,7 @@ async def test_a_logon_counts_the_groups_of_its_user(place: Place) -> None:
     dn = place.owner.session.user.legacy_dn.encode()
     fields: dict[str, Any] = {"logon_flags": 1, "open_flags": 0x0100040C, "store_state": 0, "essdn": dn}
     ben = await log_on_as(place.owner, BEN, [STAFF])
-    assert await status(ben, "Logon", **fields) == ErrorCode.LoginPermission
+    assert await status(ben, "Logon", **fields) == ErrorCode.UnknownUser
     await grant(place.owner, "inbox", STAFF, READ)
     assert await status(ben, "Logon", **fields) == 0
     await opened(ben, place.folder_id, place.theirs)

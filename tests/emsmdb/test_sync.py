@@ -109,12 +109,12 @@ async def lexemes(source: FastTransferSource, size: int = OUTLOOK_BUFFER) -> lis
     return found
 
 
-def upload(source: SyncDownload, state: dict[int, bytes]) -> None:
+async def upload(source: SyncDownload, state: dict[int, bytes]) -> None:
     for tag, data in state.items():
         source.upload_begin(tag)
         source.upload_continue(data[:5])
         source.upload_continue(data[5:])
-        source.upload_end()
+        await source.upload_end()
 
 
 def state_of(found: list[Lexeme]) -> dict[int, bytes]:
@@ -192,7 +192,7 @@ async def test_the_final_state_is_one_range_and_a_second_download_is_empty(mailb
     assert IdSet.parse_replguid(state[MetaTagIdsetGiven])[replica] == CounterSet.of(ids)
     assert IdSet.parse_replguid(state[MetaTagCnsetSeen])[replica].is_prefix()
     again = download(mailbox, inbox.folder_id)
-    upload(again, state)
+    await upload(again, state)
     second = await lexemes(again)
     assert second[0] == Marker.IncrSyncProgressMode
     assert second[2] == Marker.IncrSyncStateBegin
@@ -254,7 +254,7 @@ async def test_a_restriction_decides_what_is_in_scope(mailbox: Mailbox) -> None:
     ids = await mailbox.append(inbox.folder_id, [NewMessage(message("old")), NewMessage(message("new"))])
     restriction = PropertyRestriction(4, tags.PidTagSubject, (tags.PidTagSubject, "NEW"))
     source = download(mailbox, inbox.folder_id, restriction=restriction)
-    upload(source, {MetaTagIdsetGiven: IdSet({mailbox.replica_guid: CounterSet.of(ids[:1])}).build()})
+    await upload(source, {MetaTagIdsetGiven: IdSet({mailbox.replica_guid: CounterSet.of(ids[:1])}).build()})
     found = await lexemes(source)
     assert values_of(found, tags.PidTagSubject) == ["new"]
     (gone,) = values_of(found, MetaTagIdsetNoLongerInScope)
@@ -284,7 +284,7 @@ async def test_a_malformed_state_is_refused_and_ends_the_context(mailbox: Mailbo
     source.upload_begin(MetaTagCnsetSeen)
     source.upload_continue(data)
     with pytest.raises(RopError) as caught:
-        source.upload_end()
+        await source.upload_end()
     assert caught.value.code == ErrorCode.RpcFormat
     with pytest.raises(RopError) as caught:
         await source.read(OUTLOOK_BUFFER)
@@ -296,7 +296,7 @@ async def test_state_streams_come_in_order(mailbox: Mailbox) -> None:
     with pytest.raises(RopError):
         source.upload_continue(b"")
     with pytest.raises(RopError):
-        source.upload_end()
+        await source.upload_end()
     with pytest.raises(RopError):
         source.upload_begin(0x12340102)
     source.upload_begin(MetaTagCnsetRead)
@@ -322,7 +322,7 @@ async def test_the_hierarchy_as_outlook_asks_for_it(mailbox: Mailbox) -> None:
     assert len(values_of(found, tags.PidTagAdditionalRenEntryIds)) == 1
     assert [item.tag for item in found[-4:-2] if isinstance(item, Property)] == [MetaTagCnsetSeen, MetaTagIdsetGiven]
     again = download(mailbox, subtree.folder_id, HierarchyDownload, flags=OUTLOOK_HIERARCHY_FLAGS, extra=1, excluded=[])
-    upload(again, state_of(found))
+    await upload(again, state_of(found))
     second = await lexemes(again)
     assert second[0] == Marker.IncrSyncStateBegin
     assert state_of(second) == state_of(found)

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
+from uuid import UUID
 
 from construct import ConstructError
 
@@ -106,6 +107,9 @@ class Actor:
         self.columns: dict[int, Sequence[int]] = {}
         """Of rows, by the handle of their table or message."""
         self.bookmarks: list[bytes] = [b""]
+        self.collapse_states: list[bytes] = []
+        self.local_ids = UUID(int=0), 0
+        """The replica of the own mailbox, and the first of the last ids that it handed out."""
         self.streams: dict[int, bytes] = {}
         """FastTransfer streams that were read, by the SourceOperation that takes them."""
         self.names = names
@@ -221,6 +225,12 @@ class Actor:
                 self.open[step.slot].columns = ()
             elif step.name == "CreateBookmark":
                 self.bookmarks = [*self.bookmarks[-5:], value.bookmark]
+            elif step.name == "GetCollapseState":
+                self.collapse_states = [*self.collapse_states[-5:], value.collapse_state]
+            elif step.name == "SetCollapseState":
+                self.bookmarks = [*self.bookmarks[-5:], value.bookmark]
+            elif step.name == "GetLocalReplicaIds" and step.slot == 0:
+                self.local_ids = value.repl_guid, value.global_count
             elif step.name in {"OpenMessage", "ReloadCachedInformation", "OpenEmbeddedMessage"}:
                 slot = step.fields.get("output_handle_index", step.slot)
                 if slot in self.open:

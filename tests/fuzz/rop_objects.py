@@ -271,7 +271,7 @@ def fast_transfer_destination(actor: Actor) -> Step | None:
 
 
 def synchronization(actor: Actor) -> Step | None:
-    slot = actor.any("folder", "source", "collector")
+    slot = actor.any("folder", "source", "contents collector", "hierarchy collector")
     if slot is None:
         return None
     source = actor.source
@@ -289,9 +289,6 @@ def synchronization(actor: Actor) -> Step | None:
         )
         opens = Open("source", item.logon_id) if name == "SynchronizationGetTransferState" else None
         return Step(name, slot, fields, opens)
-    if actor.values.chance(0.3):
-        kind = {"is_contents_collector": actor.values.chance(0.7)}
-        return Step("SynchronizationOpenCollector", slot, kind, Open("collector", item.logon_id, item.folder_id))
     configuration = {
         "synchronization_type": source.choice((1, 1, 2, 3)),
         "send_options": source.choice((0, 1, 9)),

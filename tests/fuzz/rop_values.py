@@ -153,7 +153,7 @@ class Values:
             case PropertyType.STRING8:
                 return source.randbytes(length).replace(b"\0", b"x")
             case PropertyType.TIME:
-                return source.choice((0, 1, 133_000_000_000_000_000 + source.getrandbits(40), source.getrandbits(63)))
+                return source.choice((0, 1, 133_000_000_000_000_000 + source.getrandbits(40), source.getrandbits(64)))
             case PropertyType.GUID:
                 return UUID(int=source.getrandbits(128))
             case PropertyType.ERROR_CODE:

@@ -24,7 +24,7 @@ from mapigw.mailbox.provision import create_mailbox
 from mapigw.store.database import Database
 from tests.emsmdb.client import Client, FakeDirectory
 from tests.emsmdb.logons import fields, permit
-from tests.fuzz import rop_objects, rop_operations
+from tests.fuzz import rop_objects, rop_operations, rop_uploads
 from tests.fuzz.rop_actor import Actor, FindingError, Places, Step
 from tests.fuzz.rop_replicas import Replicas
 from tests.fuzz.rop_secrets import Secrets
@@ -34,7 +34,7 @@ from tests.fuzz.rop_values import Values
 CHECK_EVERY = 60
 """Buffers between two checks."""
 REPLICATED = ("inbox", "drafts", "deleted_items")
-OPERATIONS = (*rop_operations.OPERATIONS, *rop_objects.OPERATIONS)
+OPERATIONS = (*rop_operations.OPERATIONS, *rop_objects.OPERATIONS, *rop_uploads.OPERATIONS)
 DN = "/o=bm/ou=Exchange Administrative Group (FYDIBOHF23SPDLT)/cn=Recipients/cn="
 
 

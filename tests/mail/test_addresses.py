@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mapigw.mail.addresses import Address, address_properties, parse_addresses
+from mapigw.mail.addresses import Address, Addressing, address_properties, parse_addresses
 from mapigw.mail.headers import Headers
+from mapigw.mail.parts import Budget
 from mapigw.wire import tags
 from mapigw.wire.entryids import FLAT_ENTRY_LIST
 
@@ -78,13 +79,17 @@ def test_entry_id_is_a_one_off() -> None:
     )
 
 
+def addressing(header: bytes) -> Addressing:
+    return address_properties(Headers(header), Budget())
+
+
 def test_search_key() -> None:
     assert Address("Tom", "tom@bm.lan").search_key == b"SMTP:TOM@BM.LAN\0"
 
 
 def test_sender_and_represented_sender() -> None:
     """MS-OXCMAIL 2.2.3.1.3 and 2.2.3.1.4."""
-    properties, _ = address_properties(Headers(b"From: Boss <boss@x>, Other <o@x>\nSender: Aide <aide@x>\n\n"))
+    properties = addressing(b"From: Boss <boss@x>, Other <o@x>\nSender: Aide <aide@x>\n\n").properties
     assert properties[tags.PidTagSentRepresentingName] == "Boss"
     assert properties[tags.PidTagSentRepresentingSmtpAddress] == "boss@x"
     assert properties[tags.PidTagSenderName] == "Aide"
@@ -94,18 +99,16 @@ def test_sender_and_represented_sender() -> None:
 
 @pytest.mark.parametrize("field", [b"From", b"Sender"])
 def test_one_author_field_stands_for_both(field: bytes) -> None:
-    properties, _ = address_properties(Headers(field + b": Tom <t@x>\n\n"))
+    properties = addressing(field + b": Tom <t@x>\n\n").properties
     assert properties[tags.PidTagSenderEmailAddress] == properties[tags.PidTagSentRepresentingEmailAddress] == "t@x"
 
 
 def test_mail_without_an_author_has_no_sender_properties() -> None:
-    assert tags.PidTagSenderName not in address_properties(Headers(b"Subject: x\n\n"))[0]
+    assert tags.PidTagSenderName not in addressing(b"Subject: x\n\n").properties
 
 
 def test_recipients_of_every_field() -> None:
-    properties, recipients = address_properties(
-        Headers(b"To: A <a@x>, b@x\nCc: C <c@x>\nBcc: D <d@x>\nTo: E <e@x>\n\n")
-    )
+    properties, recipients, _ = addressing(b"To: A <a@x>, b@x\nCc: C <c@x>\nBcc: D <d@x>\nTo: E <e@x>\n\n")
     assert [(row[tags.PidTagRecipientType], row[tags.PidTagDisplayName]) for row in recipients] == [
         (1, "A"),
         (1, "b@x"),
@@ -120,7 +123,7 @@ def test_recipients_of_every_field() -> None:
 
 def test_reply_recipients() -> None:
     """MS-OXCMAIL 2.2.3.1.6: as many names as entry ids, though a name may hold the separator."""
-    properties, _ = address_properties(Headers(b'Reply-To: "a;b" <a@x>, C <c@x>\n\n'))
+    properties = addressing(b'Reply-To: "a;b" <a@x>, C <c@x>\n\n').properties
     assert properties[tags.PidTagReplyRecipientNames] == "a,b;C"
     assert FLAT_ENTRY_LIST.parse(properties[tags.PidTagReplyRecipientEntries]) == [
         Address("a;b", "a@x").entry_id,
@@ -129,13 +132,13 @@ def test_reply_recipients() -> None:
 
 
 def test_receipts() -> None:
-    properties, _ = address_properties(Headers(b"Disposition-Notification-To: T <t@x>\nReturn-Receipt-To: t@x\n\n"))
+    properties = addressing(b"Disposition-Notification-To: T <t@x>\nReturn-Receipt-To: t@x\n\n").properties
     assert properties[tags.PidTagReadReceiptRequested] is True
     assert properties[tags.PidTagReadReceiptEmailAddress] == "t@x"
     assert properties[tags.PidTagOriginatorDeliveryReportRequested] is True
 
 
 def test_a_huge_address_fits_in_a_recipient_row() -> None:
-    _, (recipient,) = address_properties(Headers(b"To: " + b"n" * 100_000 + b" <" + b"a" * 100_000 + b"@x>\n\n"))
+    (recipient,) = addressing(b"To: " + b"n" * 100_000 + b" <" + b"a" * 100_000 + b"@x>\n\n").recipients
     assert len(recipient[tags.PidTagDisplayName]) == 256
     assert len(recipient[tags.PidTagEmailAddress]) == 1024

@@ -1,11 +1,15 @@
 """Attached files, images and messages (MS-OXCMAIL 2.2.3.4)."""
 
+from datetime import UTC, datetime
+
 import pytest
 
+from mapigw.mail import parts
 from mapigw.mail.attachments import legal_file_name, short_file_name
 from mapigw.mail.mime import MAX_EMBEDDED, message_from_mime
 from mapigw.wire import tags
 from mapigw.wire.message import Message
+from mapigw.wire.properties import from_filetime
 from tests.mail.mime import HTML, IMAGE, PDF, PLAIN, message_of, multipart, names
 
 
@@ -161,20 +165,6 @@ def test_digest_parts_are_messages() -> None:
     assert [item.properties[tags.PidTagDisplayName] for item in message.attachments] == ["one", "two"]
 
 
-def test_delivery_report_keeps_all_its_parts() -> None:
-    message = message_of(
-        multipart(
-            "report",
-            PLAIN,
-            "Content-Type: message/delivery-status\n\nReporting-MTA: dns; x\n\nFinal-Recipient: rfc822; a@b",
-            "Content-Type: text/rfc822-headers\n\nSubject: lost",
-        )
-    )
-    assert message.properties[tags.PidTagBody] == "plain text"
-    assert names(message) == ["ATT00001.txt", "ATT00002.txt"]
-    assert b"a@b" in message.attachments[0].properties[tags.PidTagAttachDataBinary]
-
-
 def test_partial_messages_stay_files() -> None:
     assert names(message_of('Content-Type: message/partial; id="x"; number=1\n\nSubject: half')) == ["ATT00001.eml"]
 
@@ -187,3 +177,72 @@ def test_messages_attached_to_each_other_end_in_a_file() -> None:
         item = item.embedded.attachments[0]
     assert depth == MAX_EMBEDDED
     assert item.properties[tags.PidTagAttachDataBinary].endswith(b"Subject: end\n\n")
+
+
+def test_what_the_header_of_a_part_says() -> None:
+    (item,) = attached(
+        "Content-Type: text/plain; charset=koi8-r; name=a.txt\nX-Payload-Class: x.y\nX-Payload-Provider-Guid: 1234\n"
+        'Content-Disposition: attachment; creation-date="Mon, 06 May 2019 14:58:31 +0000";\n'
+        ' modification-date="Tue, 07 May 2019 14:58:31 +0000"'
+    ).attachments
+    properties = item.properties
+    assert properties[tags.PidTagTextAttachmentCharset] == "koi8-r"
+    assert properties[tags.PidTagAttachPayloadClass] == "x.y"
+    assert properties[tags.PidTagAttachPayloadProviderGuidString] == "1234"
+    created, modified = properties[tags.PidTagCreationTime], properties[tags.PidTagLastModificationTime]
+    assert from_filetime(created) == datetime(2019, 5, 6, 14, 58, 31, tzinfo=UTC)
+    assert from_filetime(modified) == datetime(2019, 5, 7, 14, 58, 31, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("mode", "ending"), [("", ""), ("; mode=ascii", ";type=a"), ("; mode=image", ";type=i"), ("; mode=local8", "")]
+)
+def test_a_file_on_an_ftp_server_is_a_shortcut(mode: str, ending: str) -> None:
+    """MS-OXCMAIL 2.2.3.5."""
+    (item,) = attached(
+        'Content-Type: message/external-body; access-type=anon-ftp; site="ftp.x.example";\n'
+        f" directory=pub/docs; name=manual.ps{mode}"
+    ).attachments
+    assert item.properties[tags.PidTagAttachLongFilename] == "manual.url"
+    assert item.properties[tags.PidTagAttachDataBinary] == (
+        f"[InternetShortcut]\r\nURL=ftp://ftp.x.example/pub/docs/manual.ps{ending}\r\n".encode()
+    )
+
+
+def test_other_external_bodies_are_kept_whole() -> None:
+    part = 'Content-Type: message/external-body; access-type=local-file; name="/tmp/x"\n\nContent-Type: a/b\n'
+    (item,) = message_of(multipart("mixed", PLAIN, part)).attachments
+    assert item.properties[tags.PidTagAttachDataBinary] == part.encode().rstrip(b"\n") + b"\n"
+
+
+def test_pictures_of_every_sensible_tree() -> None:
+    for tree in (
+        multipart("related", PICTURE, IMAGE),
+        multipart("related", multipart("alternative", PLAIN, PICTURE), IMAGE),
+        multipart("alternative", PLAIN, multipart("related", PICTURE, IMAGE)),
+        multipart("mixed", multipart("related", PICTURE, IMAGE), PDF),
+        multipart("mixed", multipart("alternative", PLAIN, multipart("related", PICTURE, IMAGE)), PDF),
+        multipart("related", PICTURE, multipart("mixed", IMAGE, PDF)),
+    ):
+        message = message_of(tree)
+        picture = message.attachments[0].properties
+        assert picture[tags.PidTagAttachmentHidden] is True, tree
+        assert picture[tags.PidTagAttachContentId] == "logo@x"
+        assert names(message)[1:] in ([], ["a.pdf"])
+
+
+def test_root_of_a_related_multipart_by_its_id() -> None:
+    entity = multipart("related", IMAGE, PICTURE.replace("\n\n", "\nContent-ID: <root>\n\n", 1))
+    message = message_of(entity.replace("multipart/related;", 'multipart/related; start="<root>";'))
+    assert b"<img" in message.properties[tags.PidTagHtml]
+    (item,) = message.attachments
+    assert item.properties[tags.PidTagAttachmentHidden] is True
+
+
+def test_an_encoded_message_too_large_to_decode_stays_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parts, "MAX_DECODED_MESSAGE", 10)
+    (item,) = attached(
+        "Content-Type: message/rfc822\nContent-Transfer-Encoding: base64", "U3ViamVjdDogaW5uZXIKCnRleHQ="
+    ).attachments
+    assert item.embedded is None
+    assert item.properties[tags.PidTagAttachDataBinary] == b"Subject: inner\n\ntext"

@@ -37,6 +37,71 @@ def test_text_and_code_page(label: str, data: bytes, text: str, code_page: int) 
     assert charset.code_page == code_page
 
 
+@pytest.mark.parametrize(
+    ("label", "data", "text"),
+    [
+        ("iso-2022-jp", b"\x1b$B-!-j\x1b(B", "①㈱"),  # NEC's row 13, which Windows writes
+        ("iso-2022-jp", b"\x1b(I1\x1b(B", "ｱ"),
+        ("iso-2022-jp", b"\x1b$By!\x1b(B", "纊"),  # IBM's characters
+        ("iso-2022-jp-2", b"\x1b$(C0!\x1b(B", "가"),
+        ("iso-2022-jp-ms", b"\x1b$B%F\x1b(B", "テ"),
+        ("cp50221", b"\x1b$@%F\x1b(J", "テ"),
+        ("", b"\x1b$B%F\x1b(B", "テ"),
+        ("iso-2022-jp", b"\x83e", "テ"),  # Shift_JIS
+        ("shift_jis", b"\x87\x40", "①"),
+        ("iso-2022-kr", b"\x1b$)C\x0eGQ\x0f", "한"),
+        ("gb18030", b"\x81\x30\x81\x30", "\x80"),
+        ("gbk", b"\xfe\x9f", "䶮"),
+        ("hz-gb-2312", b"~{VPND~}", "中文"),
+        ("big5", b"\x87\x40", "䏰"),  # Hong Kong's characters
+        ("koi8-u", b"\xa4", "є"),
+        ("windows-1256", b"\xe3", "م"),
+        ("iso-8859-8-i", b"\xe0", "א"),
+        ("cp866", b"\x8f", "П"),
+        ("utf-7", b"+AOQ-", "ä"),
+        ("unicode-1-1-utf-7", b"+AOQ-", "ä"),
+        ("utf-16", b"\xff\xfea\0", "a"),
+    ],
+)
+def test_variants_that_mail_is_in(label: str, data: bytes, text: str) -> None:
+    assert decode(data, label)[0] == text
+
+
+@pytest.mark.parametrize(
+    ("label", "text"),
+    [
+        ("iso-8859-1", "Grüße"),
+        ("windows-1252", "Grüße"),
+        ("iso-8859-15", "ü"),
+        ("koi8-r", "Привет, мир"),
+        ("windows-1251", "Привет, мир"),
+        ("gb2312", "这是一个很长的文本"),
+        ("shift_jis", "これは長いテキストです"),
+        ("euc-kr", "이것은 긴 텍스트입니다"),
+    ],
+)
+def test_utf_8_that_is_called_something_else(label: str, text: str) -> None:
+    found, charset = decode(text.encode(), label)
+    assert (found, charset.code_page) == (text, 65001)
+
+
+@pytest.mark.parametrize(
+    ("label", "text"),
+    [
+        ("windows-1251", "Рё"),
+        ("iso-8859-5", "аВ"),
+        ("gb2312", "中文"),
+        ("big5", "中文"),
+        ("koi8-r", "Проверка"),
+        ("iso-8859-1", "à la carte, Ångström, déjà"),
+    ],
+)
+def test_other_text_is_not_taken_for_utf_8(label: str, text: str) -> None:
+    charset = find_charset(label)
+    assert charset is not None
+    assert decode(text.encode(charset.codec), label)[0] == text
+
+
 def test_text_called_latin_1_has_windows_quotes() -> None:
     assert decode(b"\x93so\x94", "iso-8859-1")[0] == "“so”"
 

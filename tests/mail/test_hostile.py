@@ -2,11 +2,16 @@
 
 import random
 import time
+from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from mapigw.mail import octets, parts
+from mapigw.mail.headers import MAX_HEADER
 from mapigw.mail.mime import message_from_mime
-from mapigw.mail.parts import MAX_PARTS
+from mapigw.mail.parts import MAX_ADDRESSES, MAX_PARTS
 from mapigw.wire import tags
 from mapigw.wire.message import Message
 from tests.mail.corpus import messages
@@ -75,9 +80,118 @@ def test_parts_beyond_the_limit_stay_together() -> None:
     assert message.attachments[-1].properties[tags.PidTagAttachSize] > 600_000
 
 
-def test_a_hundred_thousand_recipients_are_all_there() -> None:
-    raw = b"To: " + b", ".join(b"n <a%d@b>" % number for number in range(100_000)) + b"\n\n"
-    assert len(message_from_mime(raw).recipients) == 100_000
+def test_twenty_thousand_recipients_are_all_there() -> None:
+    raw = b"To: " + b", ".join(b"n <a%d@b>" % number for number in range(20_000)) + b"\n\n"
+    message = message_from_mime(raw)
+    assert len(message.recipients) == 20_000
+    assert message.attachments == []
+
+
+def test_of_more_recipients_the_header_is_attached() -> None:
+    raw = b"To: " + b", ".join(b"n <a%d@b>" % number for number in range(MAX_ADDRESSES + 1)) + b"\n\n"
+    message = message_from_mime(raw)
+    assert len(message.recipients) == MAX_ADDRESSES
+    (header,) = message.attachments
+    assert header.properties[tags.PidTagAttachLongFilename] == "header.txt"
+    assert header.properties[tags.PidTagAttachDataBinary] == raw
+
+
+def test_fifty_levels_are_opened_and_no_more() -> None:
+    raw = nested(49) + b"Content-Type: text/plain\n\nthe text"
+    assert message_from_mime(raw).properties[tags.PidTagBody] == "the text"
+    deeper = message_from_mime(nested(60) + b"Content-Type: text/plain\n\nthe text")
+    assert deeper.properties[tags.PidTagBody].endswith("the text")
+
+
+def test_work_for_boundaries_is_bounded_by_size_not_by_depth(monkeypatch: pytest.MonkeyPatch) -> None:
+    searched = 0
+
+    def counted(data: bytes, what: bytes, start: int, end: int) -> int:
+        nonlocal searched
+        found = data.find(what, start, end)
+        searched += (end if found < 0 else found) - start
+        return found
+
+    monkeypatch.setattr(parts, "find", counted)
+    monkeypatch.setattr(parts, "_SEARCH_ALLOWANCE", 0)
+    raw = nested(49) + b"x" * 400_000
+    message = message_from_mime(raw)
+    assert searched <= 8 * len(raw)
+    assert message.properties[tags.PidTagBody].endswith("x")
+
+
+def test_work_for_what_looks_like_a_boundary_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = 0
+
+    def counted(*arguments: Any) -> int:
+        nonlocal calls
+        calls += 1
+        return octets.find(*arguments)
+
+    monkeypatch.setattr(parts, "find", counted)
+    message = message_from_mime(HOSTILE["almost boundaries"])
+    assert calls < 50_000
+    assert message.attachments == []
+
+
+def test_a_header_without_end_is_cut_and_attached() -> None:
+    raw = b"Subject: kept\n" + b"X-Field: value\n" * (MAX_HEADER // 14) + b"\nthe text"
+    message = message_from_mime(raw)
+    assert message.properties[tags.PidTagSubject] == "kept"
+    assert message.properties[tags.PidTagBody] == "the text"
+    (header,) = message.attachments
+    assert header.properties[tags.PidTagAttachMimeTag] == "text/rfc822-headers"
+    assert header.properties[tags.PidTagAttachDataBinary] == raw[: -len(b"the text")]
+
+
+def test_nul_in_header_fields() -> None:
+    message = message_from_mime(b"Subject: a\0b\nFrom: A\0 <a\0@x>\nTo: b\0@x\nX-Odd: c\0d\nKeywords: k\0\n\ntext")
+    assert message.properties[tags.PidTagSubject] == "ab"
+    assert message.properties[tags.PidTagSenderEmailAddress] == "a@x"
+    assert not [text for text in strings(message) if "\0" in text]
+
+
+HEADER_FIELDS = st.sampled_from(
+    [
+        "Subject", "From", "To", "Cc", "Reply-To", "Date", "Received", "Content-Type", "Content-Transfer-Encoding",
+        "Content-Disposition", "Message-ID", "References", "Thread-Index", "Keywords", "X-Message-Flag", "Expires",
+        "X-Microsoft-Classified", "Content-Class", "Disposition-Notification-To", "X-Any", "Content-Language",
+    ]
+)  # fmt: skip
+VALUES = st.one_of(
+    st.text(max_size=60),
+    st.sampled_from(
+        [
+            "multipart/mixed; boundary=b", "multipart/alternative; boundary=b", "multipart/report; boundary=b",
+            "multipart/related; boundary=b; start=\"<a>\"", "multipart/appledouble; boundary=b", "text/enriched",
+            "message/rfc822", "message/delivery-status", "message/disposition-notification", "message/external-body",
+            "application/applefile", "application/mac-binhex40", "application/ms-tnef", "text/calendar; method=REQUEST",
+            "text/plain; charset=iso-2022-jp; format=flowed; delsp=yes", "text/html; charset=utf-7", "base64",
+            "quoted-printable", "x-uuencode", "attachment; filename*0*=utf-8''%FF; filename*1=x", "=?utf-8?b?4pyT?=",
+            "multipart/signed; boundary=b; protocol=application/pkcs7-signature", "application/pkcs7-mime", "true",
+        ]
+    ),
+)  # fmt: skip
+PIECES = st.one_of(
+    st.tuples(HEADER_FIELDS, VALUES).map(lambda field: f"{field[0]}: {field[1]}\n".encode("utf-8", "replace")),
+    st.sampled_from(
+        [b"\n", b"\n--b\n", b"\n--b--\n", b"\nbegin 644 x\n#86)C\n`\nend\n", b"\n=ybegin name=x\n*+,\n=yend size=3\n",
+         b"Action: failed\nFinal-Recipient: rfc822; a@b\n\n", b"BEGIN:VCALENDAR\nMETHOD:REQUEST\n", b"\x1b$B", b"\0"]
+    ),
+    st.binary(max_size=60),
+)  # fmt: skip
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(pieces=st.lists(PIECES, max_size=25))
+def test_anything_becomes_a_message(pieces: list[bytes], caplog: pytest.LogCaptureFixture) -> None:
+    caplog.clear()
+    message = message_from_mime(b"".join(pieces))
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+    assert message.properties[tags.PidTagMessageClass]
+    for text in strings(message):
+        assert "\0" not in text
+        text.encode("utf-8")
 
 
 def strings(message: Message) -> list[str]:

@@ -8,13 +8,13 @@ import pytest
 
 from mapigw.mail.importer import (
     BATCH_MESSAGES,
-    FLAG_REQUEST,
     FolderPathError,
     Importer,
     Summary,
     flag_properties,
     resolve_folder,
 )
+from mapigw.mail.names import FLAG_REQUEST
 from mapigw.mail.sources import Flags, Item, Unreadable
 from mapigw.mailbox.content import decode_properties
 from mapigw.mailbox.mailboxes import Mailbox, Mailboxes, NewMessage, NotFoundError

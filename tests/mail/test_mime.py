@@ -7,8 +7,9 @@ import pytest
 
 from mapigw.mail import mime
 from mapigw.mail.conversations import conversation_index
-from mapigw.mail.fields import CONTENT_CLASS, CONTENT_TYPE, parse_date
+from mapigw.mail.fields import parse_date
 from mapigw.mail.mime import message_from_mime
+from mapigw.mail.names import CONTENT_CLASS, CONTENT_TYPE
 from mapigw.mailbox.conversations import conversation_id, topic_id
 from mapigw.wire import tags
 from mapigw.wire.message import Properties

@@ -53,10 +53,10 @@ async def unsaved(mailbox: Mailbox, content: DecodedMessage) -> Draft:
     return Draft(row, content, TOM)
 
 
-async def change(mailbox: Mailbox, row: MessageRow, values: dict[int, object], **options: bool) -> MessageRow:
+async def change(mailbox: Mailbox, row: MessageRow, values: dict[int, object], *, force: bool = False) -> MessageRow:
     content = decode_message(row)
     content.properties.update(values)
-    return await save_message(mailbox, Draft(row, content, TOM), **options)
+    return await save_message(mailbox, Draft(row, content, TOM), force=force)
 
 
 async def counts(mailbox: Mailbox) -> dict[bytes, int]:

@@ -1,9 +1,12 @@
 """A directory of a dozen users, and a client that speaks bodies to the endpoint."""
 
-from typing import Any
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, cast
 from uuid import UUID
 
-from mapigw.directory.model import Group, User
+from mapigw.directory.editing import Change, Editor
+from mapigw.directory.model import Contact, Entries, Group, User
 from mapigw.endpoint import ClientContext, EndpointSession
 from nspi.address_book import FIRST_MINIMAL_ID
 from nspi.endpoint import NspiEndpoint
@@ -73,15 +76,52 @@ def minimal_id(user_id: int) -> int:
 
 
 class FakeDirectory:
+    """A directory in memory; what is shared with whom stands in ``shared``."""
+
     def __init__(self, users: tuple[User, ...] = USERS, groups: tuple[Group, ...] = ()) -> None:
         self.all = users
         self.all_groups = groups
+        self.all_contacts: tuple[Contact, ...] = ()
+        self.shared: dict[str, tuple[str, ...]] = {}
+        self.photos: dict[str, bytes] = {}
+        self.all_certificates: dict[str, list[bytes]] = {}
+        self._entries = Entries((), (), ())
 
-    async def groups(self) -> tuple[Group, ...]:
-        return self.all_groups
+    async def entries(self) -> Entries:
+        found = Entries(self.all, self.all_groups, self.all_contacts)
+        if found != self._entries:
+            self._entries = found
+        return self._entries
 
-    async def users(self, domain: str | None = None) -> tuple[User, ...]:
-        return self.all if domain is None else tuple(user for user in self.all if user.domain == domain)
+    def visible_domains(self, domain: str) -> tuple[str, ...]:
+        return self.shared.get(domain, (domain,))
+
+    async def names_of(self, user: User) -> frozenset[str]:
+        return frozenset({user.legacy_dn.lower()})
+
+    async def photo(self, dn: str) -> bytes | None:
+        return self.photos.get(dn)
+
+    async def certificates(self, dn: str) -> list[bytes]:
+        return self.all_certificates.get(dn, [])
+
+    @asynccontextmanager
+    async def editing(self) -> AsyncIterator[Editor]:
+        yield cast("Editor", FakeEditor(self))
+
+
+class FakeEditor:
+    """Changes certificates; who wants more uses the real directory."""
+
+    def __init__(self, directory: FakeDirectory) -> None:
+        self.directory = directory
+
+    async def named(self, dn: str) -> str:
+        return dn
+
+    async def change(self, dn: str, change: Change) -> None:
+        assert change.certificates is not None
+        self.directory.all_certificates[dn] = list(change.certificates)
 
 
 class Client:

@@ -88,7 +88,7 @@ async def test_a_negative_count_of_a_list_is_malformed(client: Client, field: st
             await client.session.request("QueryRows", body[:place] + count + body[place + 4 :])
 
 
-@pytest.mark.parametrize("container", [1, 2, 15, minimal_id(1), 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF])
+@pytest.mark.parametrize("container", [1, 2, 15, 0x16, 0x1000, minimal_id(1), 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF])
 async def test_unknown_containers(client: Client, container: int) -> None:
     state = Stat(container_id=container, num_pos=3)
     requests: dict[str, dict[str, Any]] = {
@@ -107,7 +107,7 @@ async def test_unknown_containers(client: Client, container: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "number", [3, 0x0F, 0x10, 0x1000, minimal_id(77), 0x40000001, 0x7FFFFFFF, 0x80001001, 0xFFFFFFFF]
+    "number", [3, 0x0F, 0x16, 0x1000, minimal_id(77), 0x40000001, 0x7FFFFFFF, 0x80001001, 0xFFFFFFFF]
 )
 async def test_minimal_ids_that_were_never_given(client: Client, number: int) -> None:
     answer = await client.request("QueryRows", explicit_table=[number], row_count=1, columns=[NAME])
@@ -198,3 +198,37 @@ async def test_a_prefix_that_everybody_has_is_found_in_time() -> None:
     assert time.perf_counter() - started < 10
     answer = await matches(client, PropertyRestriction(4, ANR, (ANR, "user")), row_count=50, columns=[NAME])
     assert answer.error_code == ErrorCode.TableTooBig
+
+
+@pytest.mark.parametrize("container", [0, 0x10, 0x12, 0x14])
+@pytest.mark.parametrize("sort_type", [0, 3, 1000, 1001, 77, 2**32 - 1])
+@pytest.mark.parametrize("locale", [0, 0x41D, 0x405, 2**32 - 1])
+async def test_positions_are_right_in_every_list_and_order(
+    client: Client, container: int, sort_type: int, locale: int
+) -> None:
+    total = TOTAL if container in (0, 0x14) else 0
+    state = Stat(sort_type, container, MinimalId.END_OF_TABLE, -(2**31), 7, 9, 1200, 0, locale)
+    answer = await client.request("UpdateStat", state=state, delta_requested=True)
+    assert (answer.state.num_pos, answer.state.total_recs, answer.delta) == (0, total, -total)
+    answer = await client.request("QueryRows", state=answer.state, explicit_table=[], row_count=5, columns=[NAME])
+    assert (len(answer.rows.rows), answer.state.num_pos, answer.state.total_recs) == (
+        min(5, total),
+        min(5, total),
+        total,
+    )
+    state = state._replace(current_rec=MinimalId.CURRENT, delta=2**31 - 1, num_pos=2**32 - 1, total_recs=1)
+    answer = await client.request("QueryRows", state=state, explicit_table=[], row_count=2**32 - 1, columns=[NAME])
+    assert (answer.rows.rows, answer.state.num_pos, answer.state.total_recs) == ([], total, total)
+    assert answer.state.current_rec == MinimalId.END_OF_TABLE
+
+
+@pytest.mark.parametrize("sort_type", [0, 3])
+@pytest.mark.parametrize("locale", [0, 0x406, 0x41B])
+async def test_long_names_in_every_order(client: Client, sort_type: int, locale: int) -> None:
+    tag = NAME if sort_type == 0 else 0x8C92001F
+    for name in (LONG, "ch" * 0x8000, "å" * 0x10000, "\ufffe" * 0x10000):
+        started = time.perf_counter()
+        fields = {"target": (tag, name), "explicit_table": None, "columns": [NAME]}
+        answer = await client.request("SeekEntries", state=Stat(sort_type, sort_locale=locale), **fields)
+        assert answer.error_code in (ErrorCode.Success, ErrorCode.NotFound)
+        assert time.perf_counter() - started < 5

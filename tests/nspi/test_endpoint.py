@@ -12,6 +12,7 @@ from mapigw.wire.codes import ErrorCode
 from mapigw.wire.errors import WireError
 from nspi.endpoint import NspiEndpoint
 from nspi.handlers import HANDLERS
+from nspi.handlers.changes import CHANGES
 from nspi.stat import Stat
 from nspi.wire import REQUESTS, RESPONSES
 from oab.dialogs import dialog_template
@@ -22,7 +23,7 @@ from tests.nspi.test_wire import REQUEST_EXAMPLES
 def test_it_is_a_session_endpoint_for_every_request_type(endpoint: NspiEndpoint) -> None:
     checked: SessionEndpoint = endpoint
     assert (checked.connect_type, checked.disconnect_type) == ("Bind", "Unbind")
-    assert checked.request_types == set(REQUESTS) - {"Bind"} == set(HANDLERS)
+    assert checked.request_types == set(REQUESTS) - {"Bind"} == {*HANDLERS, *CHANGES}
 
 
 @pytest.mark.spec("MS-OXNSPI_R668", "MS-OXNSPI_R674", "MS-OXNSPI_R675", "MS-OXNSPI_R680")

@@ -174,18 +174,20 @@ async def test_a_group_by_its_dn(client: Client) -> None:
         assert (await client.request(request_type, **{field: STAFF.legacy_dn})).error_code == ErrorCode.NotFound
 
 
-@pytest.mark.spec("MS-OXNSPI_R2003009", "MS-OXNSPI_R1646", "MS-OXNSPI_R1647", "MS-OXNSPI_R1927")
+@pytest.mark.spec("MS-OXNSPI_R1646", "MS-OXNSPI_R1647", "MS-OXNSPI_R1338", "MS-OXNSPI_R1927")
 @pytest.mark.parametrize("flags", [0, 1, 2, 0xFFFFFFFF])
 @pytest.mark.parametrize(
     ("tag", "target", "code"),
     [
-        (MEMBER, STAFF_ID, ErrorCode.GeneralFailure),
+        (MEMBER, STAFF_ID, ErrorCode.AccessDenied),
         (0x8015000D, minimal_id(1), ErrorCode.GeneralFailure),
         (MEMBER, minimal_id(1), ErrorCode.AccessDenied),
         (0x8015000D, STAFF_ID, ErrorCode.AccessDenied),
     ],
 )
-async def test_links_are_not_modified(client: Client, flags: int, tag: int, target: int, code: ErrorCode) -> None:
+async def test_links_are_not_modified_by_just_anybody(
+    client: Client, flags: int, tag: int, target: int, code: ErrorCode
+) -> None:
     entry_ids = [PermanentEntryId(USERS[3].legacy_dn), EphemeralEntryId(client.endpoint.server_guid, minimal_id(2))]
     answer = await client.request("ModLinkAtt", flags=flags, property_tag=tag, minimal_id=target, entry_ids=entry_ids)
     assert answer.error_code == code

@@ -167,7 +167,7 @@ def nested(depth: int) -> Restriction:
     [
         ("GetMatches", {"state": Stat(num_pos=3, delta=2)}, 0x00000000),
         ("GetMatches", {"filter": None, "state": Stat(1000, 0x8009000D, 7)}, 0x80004005),
-        ("ModProps", {}, 0x80070005),
+        ("ModProps", {"property_tags": [NAME]}, 0x80070005),
         ("ModProps", {"property_tags": None}, 0x80070057),
         ("GetMatches", {"filter": None, "state": Stat(1001, 0x8009000D, STAFF_ID)}, 0x80040102),
         ("UpdateStat", {"state": Stat(current_rec=0x7FFFFFFF)}, 0x8004010F),
@@ -192,7 +192,7 @@ async def test_unicode_does_not_matter_for_address_creation_templates(client: Cl
         assert (answers[0].error_code, answers[0].rows) == (0, [])
 
 
-@pytest.mark.spec("MS-OXNSPI_R1284", "MS-OXNSPI_R2003010")
+@pytest.mark.spec("MS-OXNSPI_R1284")
 async def test_a_refused_modification_changes_nothing(client: Client) -> None:
     state = Stat(current_rec=minimal_id(1), code_page=1200)
     before = (await client.request("GetProps", state=state, property_tags=None)).property_values
@@ -223,8 +223,8 @@ async def test_the_display_type_of_an_entry_id_from_a_client_does_not_matter(cli
 
 @pytest.mark.spec("MS-OXNSPI_R1998", "MS-OXNSPI_R1999", "MS-OXNSPI_R1997")
 async def test_display_types_in_entry_ids(client: Client) -> None:
-    (container,) = (await client.request("GetSpecialTable", flags=4, version=None)).rows
-    assert pull_entry_id(Cursor(dict(container)[ENTRY_ID])).display_type == 0x100
+    for container in (await client.request("GetSpecialTable", flags=4, version=None)).rows:
+        assert pull_entry_id(Cursor(dict(container)[ENTRY_ID])).display_type == 0x100
     for flags in (0, 2):
         fields = QUERYING | {"row_count": 100, "columns": [ENTRY_ID, 0x39000003]}
         answer = await client.request("QueryRows", flags=flags, **fields)
@@ -357,3 +357,33 @@ async def test_strings_in_unicode_and_in_the_code_page(
     name = "Anna Müller".encode(f"cp{code_page}")
     addresses = [b"SMTP:anna@bm.lan", b"smtp:am@bm.lan"]
     assert values == ["Anna Müller", name, ANNA.legacy_dn.encode(), addresses]
+
+
+@pytest.mark.spec("MS-OXNSPI_R448", "MS-OXNSPI_R450", "MS-OXNSPI_R1950", "MS-OXNSPI_R1951", "MS-OXNSPI_R1952")
+@pytest.mark.spec("MS-OXNSPI_R1953", "MS-OXNSPI_R1954", "MS-OXNSPI_R1955", "MS-OXNSPI_R1958", "MS-OXNSPI_R1959")
+@pytest.mark.spec("MS-OXNSPI_R1960", "MS-OXNSPI_R1961", "MS-OXNSPI_R1962", "MS-OXNSPI_R1963")
+@pytest.mark.parametrize(
+    ("request_type", "fields"),
+    [
+        ("GetProps", {"state": Stat(current_rec=minimal_id(2))}),
+        ("QueryRows", {"explicit_table": [minimal_id(2)], "row_count": 1}),
+        ("GetMatches", MATCHING | {"filter": PropertyRestriction(4, 0x360C001F, (0x360C001F, "anna"))}),
+        ("SeekEntries", {"target": (NAME, "anna"), "explicit_table": None}),
+        ("ResolveNames", {"names": ["anna"]}),
+    ],
+)
+@pytest.mark.parametrize("code_page", [1200, 1252, 65001])
+async def test_a_string_that_is_natively_8_bit(
+    client: Client, request_type: str, fields: dict[str, Any], code_page: int
+) -> None:
+    tags = [0x8006001F, 0x8006001E, 0x80060000]
+    state = fields.get("state", Stat())._replace(code_page=code_page)
+    names = {"GetProps": "property_tags", "ResolveNames": "property_tags"}
+    answer = await client.request(request_type, **fields | {"state": state, names.get(request_type, "columns"): tags})
+    if request_type == "GetProps":
+        columns, values = zip(*answer.property_values, strict=True)
+    else:
+        columns, values = answer.rows.columns, answer.rows.rows[0]
+    database = values[0]
+    assert database.endswith(f"/cn=Configuration/cn=Servers/cn={ANNA.mailbox_guid}@bm.lan/cn=Microsoft Private MDB")
+    assert (list(columns), list(values[1:])) == ([*tags[:2], 0x8006001E], [database.encode("ascii")] * 2)

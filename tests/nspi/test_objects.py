@@ -2,6 +2,7 @@ from typing import Any
 
 import pytest
 
+from mapigw.directory.attributes import ATTRIBUTES
 from mapigw.wire.codes import ErrorCode
 from nspi.entryids import EphemeralEntryId, PermanentEntryId
 from nspi.stat import MinimalId, Stat
@@ -135,7 +136,9 @@ async def test_property_list(client: Client) -> None:
 async def test_query_columns(client: Client) -> None:
     wide = (await client.request("QueryColumns", mapi_flags=0x80000000)).columns
     narrow = (await client.request("QueryColumns", mapi_flags=0)).columns
-    assert set(wide) == {tag for tag, _ in VALUES} | {0x36000003, 0x360F000D, 0x8008000D, 0x8009000D}
+    assert {tag for tag, _ in VALUES} | {0x36000003, 0x360F000D, 0x8008000D, 0x8009000D, 0x8005000D} <= set(wide)
+    assert {attribute.tag for attribute in ATTRIBUTES.values() if attribute.tag is not None} <= set(wide)
+    assert len(wide) == len(set(wide))
     assert 0x3001001F in wide
     assert {0x3001001E, 0x800F101E} <= set(narrow)
 
@@ -149,7 +152,9 @@ async def test_query_columns(client: Client) -> None:
     [
         (minimal_id(1), None, ErrorCode.InvalidParameter),
         (5, [0x8C6A1102], ErrorCode.InvalidParameter),
-        (minimal_id(1), [0x8C6A1102], ErrorCode.AccessDenied),
+        (minimal_id(1), [0x3001001F], ErrorCode.AccessDenied),
+        (minimal_id(1), [0x8C6A1102, 0x3A16001F], ErrorCode.AccessDenied),
+        (minimal_id(2), [0x8C6A1102], ErrorCode.AccessDenied),
     ],
 )
 async def test_nothing_is_modified(client: Client, current_rec: int, tags: list[int] | None, code: int) -> None:

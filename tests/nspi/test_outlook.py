@@ -49,7 +49,7 @@ async def test_boot_of_a_new_profile(endpoint: NspiEndpoint) -> None:
     ]
 
     answer = await client.request("GetSpecialTable", flags=4, state=STAT, version=0)
-    assert (answer.error_code, len(answer.rows)) == (0, 1)
+    assert (answer.error_code, len(answer.rows)) == (0, 7)
     assert [tag for tag, _ in answer.rows[0]] == [
         0x0FFF0102, 0x36000003, 0x30050003, 0xFFFD0003, 0x3001001F, 0xFFFB000B,
     ]  # fmt: skip

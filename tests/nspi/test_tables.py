@@ -444,8 +444,7 @@ class TestOtherTables:
     async def test_hierarchy_table(self, client: Client) -> None:
         answer = await client.request("GetSpecialTable", flags=4, state=Stat(code_page=1200), version=0)
         assert (answer.error_code, answer.version) == (0, 0)
-        (row,) = answer.rows
-        assert row == [
+        assert answer.rows[0] == [
             (0x0FFF0102, PermanentEntryId("/", AddressBookObjectType.Container).to_bytes()),
             (0x36000003, 9),
             (0x30050003, 0),

@@ -9,7 +9,10 @@ from tests.nspi.client import Client
 ENGLISH, FRENCH = 0x0409, 0x040C
 TEMPLATE, SCRIPT = 1, 4
 USER, GROUP, REMOTE_USER = 0, 1, 6
-MEMBER, IS_MEMBER_OF = 0x8009000D, 0x8008000D
+MEMBER, IS_MEMBER_OF, MANAGER, REPORTS, OWNER = 0x8009000D, 0x8008000D, 0x8005000D, 0x800E000D, 0x800C000D
+PERSON_TABLES, GROUP_TABLES = [MANAGER, REPORTS, IS_MEMBER_OF], [MEMBER, OWNER, IS_MEMBER_OF]
+PERSON_PAGES = ["General", "Phone/Notes", "E-mail Addresses", "Organization", "Member Of"]
+GROUP_PAGES = ["General", "E-mail Addresses", "Members", "Managed By", "Member Of"]
 FRENCH_GROUP_DN = b"/o=mapigw/cn=addressing/cn=display-templates/cn=40c/cn=1"
 
 
@@ -40,13 +43,23 @@ def pages(found: list[Control]) -> list[str]:
 @pytest.mark.parametrize(
     ("display_type", "locale", "captions", "tables"),
     [
-        (USER, ENGLISH, ["General", "Phone/Notes", "E-mail Addresses", "Member Of"], [IS_MEMBER_OF]),
-        (USER, 0x0809, ["General", "Phone/Notes", "E-mail Addresses", "Member Of"], [IS_MEMBER_OF]),
-        (USER, 0x0407, ["General", "Phone/Notes", "E-mail Addresses", "Member Of"], [IS_MEMBER_OF]),
-        (REMOTE_USER, 0, ["General", "Phone/Notes", "E-mail Addresses", "Member Of"], [IS_MEMBER_OF]),
-        (GROUP, ENGLISH, ["General", "E-mail Addresses", "Members", "Member Of"], [MEMBER, IS_MEMBER_OF]),
-        (USER, FRENCH, ["Général", "Téléphone/Notes", "Adresses de messagerie", "Membre de"], [IS_MEMBER_OF]),
-        (GROUP, 0x0C0C, ["Général", "Adresses de messagerie", "Membres", "Membre de"], [MEMBER, IS_MEMBER_OF]),
+        (USER, ENGLISH, PERSON_PAGES, PERSON_TABLES),
+        (USER, 0x0809, PERSON_PAGES, PERSON_TABLES),
+        (USER, 0x0407, PERSON_PAGES, PERSON_TABLES),
+        (REMOTE_USER, 0, PERSON_PAGES, PERSON_TABLES),
+        (GROUP, ENGLISH, GROUP_PAGES, GROUP_TABLES),
+        (
+            USER,
+            FRENCH,
+            ["Général", "Téléphone/Notes", "Adresses de messagerie", "Organisation", "Membre de"],
+            PERSON_TABLES,
+        ),
+        (
+            GROUP,
+            0x0C0C,
+            ["Général", "Adresses de messagerie", "Membres", "Géré par", "Membre de"],
+            GROUP_TABLES,
+        ),
     ],
 )
 async def test_dialog(client: Client, display_type: int, locale: int, captions: list[str], tables: list[int]) -> None:

@@ -1,9 +1,9 @@
 """People and groups for address lists."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from uuid import NAMESPACE_DNS, uuid5
 
-from mapigw.directory.model import Group, User
+from mapigw.directory.model import Contact, Entries, Group, User
 
 
 def user(number: int, name: str = "", *, aliases: Sequence[str] = (), domain: str = "bm.lan") -> User:
@@ -23,11 +23,19 @@ class People:
     def __init__(self, users: Sequence[User] = (), groups: Sequence[Group] = ()) -> None:
         self.all_users = tuple(users)
         self.all_groups = tuple(groups)
+        self.all_contacts: tuple[Contact, ...] = ()
+        self.shared: dict[str, Sequence[str]] = {}
+        self.certificates: dict[str, list[bytes]] = {}
+        self.photos: set[str] = set()
 
-    async def users(self, domain: str | None = None) -> tuple[User, ...]:
-        if domain is None:
-            return self.all_users
-        return tuple(found for found in self.all_users if found.domain == domain)
+    async def entries(self) -> Entries:
+        return Entries(self.all_users, self.all_groups, self.all_contacts)
 
-    async def groups(self) -> tuple[Group, ...]:
-        return self.all_groups
+    def visible_domains(self, domain: str) -> Sequence[str]:
+        return self.shared.get(domain, (domain,))
+
+    async def certificates_of(self, dns: Collection[str]) -> Mapping[str, list[bytes]]:
+        return {dn: self.certificates[dn] for dn in dns if dn in self.certificates}
+
+    async def with_photo(self, dns: Collection[str]) -> set[str]:
+        return self.photos.intersection(dns)

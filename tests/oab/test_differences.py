@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mapigw.directory.model import User
@@ -75,6 +75,7 @@ def test_many_removed_entries_leave_no_block_empty(removed: range) -> None:
     assert made is None or len(made) < len(new) + 0x2000
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(st.randoms(use_true_random=False), st.sampled_from((64, 1000, 0x40000)))
 def test_any_two_lists(chance: random.Random, block_size: int) -> None:
     people = [user(number, "x" * chance.randrange(1, 200)) for number in range(chance.randrange(1, 40))]
@@ -94,6 +95,7 @@ def test_a_patch_for_another_file_is_refused() -> None:
         patch.apply(io.BytesIO(made), io.BytesIO(new), io.BytesIO())
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_a_damaged_patch_never_makes_another_file(data: st.DataObject) -> None:
     old = _details([user(number) for number in range(20)])

@@ -2,7 +2,7 @@ import contextlib
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mapigw.wire.errors import WireError
@@ -44,6 +44,7 @@ def _deltas(draw: st.DrawFn) -> tuple[bytes, bytes, list[Copy]]:
     return reference, bytes(target) or b"x", copies
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(_deltas())
 def test_what_is_encoded_is_decoded(delta: tuple[bytes, bytes, list[Copy]]) -> None:
     reference, target, copies = delta
@@ -84,6 +85,7 @@ def test_garbage_is_refused_or_decoded(data: bytes, reference: bytes, size: int)
         assert len(decode(data, reference, size)) == size
 
 
+@settings(deadline=None)
 @given(_deltas(), st.data())
 def test_damage_is_refused_or_makes_something_of_the_size(
     delta: tuple[bytes, bytes, list[Copy]], data: st.DataObject

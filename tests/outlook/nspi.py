@@ -7,7 +7,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from tests.outlook.http import MapiHttp
-from tests.outlook.reader import Properties, PropertyError, Reader
+from tests.outlook.reader import Properties, PropertyError, Reader, ViolationError
 
 OWN_TAGS: Final = (0x8C6D0102, 0x39FE001F, 0x3003001F, 0x800F101F)
 ROW_TAGS: Final = (
@@ -142,6 +142,21 @@ class AddressBook:
         _end(reader)
         return rows
 
+    def check_hierarchy(self) -> dict[str, Properties]:
+        """The containers by name, each of which must be found again by the DN in its permanent entry id."""
+        rows = self.get_special_table()
+        dns = [_dn(row[0x0FFF0102]) for row in rows]
+        if not rows or rows[0][0xFFFD0003] != 0 or dns[0] != "/":
+            raise ViolationError("MS-OXNSPI 3.1.4.1.3", f"{rows[:1]} is not the global address list")
+        if (found := self.dn_to_mid(dns)) != [row[0xFFFD0003] for row in rows]:
+            raise ViolationError("MS-OXOABK 2.2.2.3", f"{dns} lead to {found}")
+        depth = 0
+        for row in rows:
+            if not 0 <= row[0x30050003] <= depth + 1 or (row[0x30050003] > 0) != (0xFFFC0102 in row):
+                raise ViolationError("MS-OXOABK 2.2.2.5", f"depth {row[0x30050003]} after {depth}: {row}")
+            depth = row[0x30050003]
+        return {row[0x3001001F]: row for row in rows}
+
     def get_matches(self, stat: Stat, *, count: int = 0x7FFFFFFF, filter_: bytes | None = None) -> list[Properties]:
         """2.2.5.5 with the options that Outlook sends; no rows where the server has none."""
         body = struct.pack("<I", 0) + b"\xff" + stat.pack() + b"\0" + struct.pack("<I", 0x80000000)
@@ -181,9 +196,18 @@ class AddressBook:
         rows = self.query_rows([mid])
         if len(rows) != 1:
             raise Reader(b"", "QueryRows", "MS-OXNSPI 3.1.4.1.8").fail(f"{len(rows)} rows for the own entry")
-        self.get_special_table()
+        self.check_hierarchy()
         self.get_matches(replace(Stat(), sort_type=1000, container_id=0x8110000D, current_rec=mid))
         return own | rows[0]
+
+
+def _dn(entry_id: bytes) -> str:
+    """Of a PermanentEntryID (MS-OXNSPI 2.2.9.3)."""
+    reader = Reader(entry_id, "PermanentEntryID", "MS-OXNSPI 2.2.9.3")
+    if reader.u32() != 0 or reader.take(16) != bytes.fromhex("dca740c8c042101ab4b908002b2fe182") or reader.u32() != 1:
+        raise reader.fail("not a permanent entry id")
+    reader.u32()
+    return reader.take(reader.left)[:-1].decode("ascii")
 
 
 def _minimal_ids(reader: Reader) -> list[int]:

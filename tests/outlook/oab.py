@@ -13,6 +13,7 @@ from tests.outlook.lzx_delta import inflate
 from tests.outlook.reader import Reader, ViolationError
 
 Record = dict[int, Any]
+TRUNCATED = 0x68051003
 
 
 def crc(data: bytes) -> int:
@@ -187,10 +188,29 @@ def read_details(data: bytes) -> Details:
         missing = [tag for tag, flags in properties.items() if flags & 2 and tag not in record]
         if missing:
             raise reader.fail(f"primary keys {missing} are missing (2.9.4)")
+        _check_truncation(reader, record, properties)
         records.append(record)
     if len(records) != total:
         raise reader.fail(f"{len(records)} records, ulTotRecs {total}")
     return Details(header, properties, records)
+
+
+def _check_truncation(reader: Reader, record: Record, properties: dict[int, int]) -> None:
+    """2.9.2.2.1: what is cut or left out is named, what names other entries is never there."""
+    truncated: list[int] = record.get(TRUNCATED, [])
+    if not set(truncated) <= set(properties) or len(set(truncated)) != len(truncated):
+        raise reader.fail(f"truncated properties {truncated} are not in the schema (2.9.2.2.1)")
+    for tag, value in record.items():
+        if tag & 0xFFFF == 0x000D:
+            raise reader.fail(f"the object property 0x{tag:08X} has a value (2.9.2.2.1)")
+        sizes = [len(item.encode()) if isinstance(item, str) else len(item) for item in _items(value)]
+        limit = 65536 if tag & 0x1000 else 32768 if tag & 0xFFFF == 0x0102 else 3400
+        if sum(sizes) > limit:
+            raise reader.fail(f"0x{tag:08X} has {sum(sizes)} bytes")
+
+
+def _items(value: Any) -> list[str | bytes]:
+    return [item for item in (value if isinstance(value, list) else [value]) if isinstance(item, (str, bytes))]
 
 
 def _record(reader: Reader) -> bytes:

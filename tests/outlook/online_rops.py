@@ -4,6 +4,7 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
+from uuid import UUID
 
 from tests.outlook.reader import Properties, Reader, push_value
 from tests.outlook.rops import Rop
@@ -242,6 +243,35 @@ def set_read_flags(index: int, message_ids: Sequence[int], flags: int) -> Rop:
     return Rop(
         "SetReadFlags", data + struct.pack(f"<{len(message_ids)}Q", *message_ids), index, _partial, _partial_failure
     )
+
+
+def submit_message(index: int, *, flags: int = 0) -> Rop:
+    return Rop("SubmitMessage", _header(0x32, index) + bytes((flags,)), index, _nothing)
+
+
+def transport_send(index: int) -> Rop:
+    def read(reader: Reader) -> Properties:
+        """What the server has set on the message."""
+        assert not reader.boolean()
+        found: Properties = {}
+        for _ in range(reader.u16()):
+            tag = reader.u32()
+            found[tag] = reader.value(tag & 0xFFFF)
+        return found
+
+    return Rop("TransportSend", _header(0x4A, index), index, read)
+
+
+def get_transport_folder(index: int) -> Rop:
+    return Rop("GetTransportFolder", _header(0x6D, index), index, lambda reader: reader.u64())
+
+
+def get_local_replica_ids(index: int, count: int) -> Rop:
+    def read(reader: Reader) -> tuple[UUID, int]:
+        """REPLGUID and GLOBCNT of the first."""
+        return reader.guid(), int.from_bytes(reader.take(6), "big")
+
+    return Rop("GetLocalReplicaIds", _header(0x7F, index) + struct.pack("<I", count), index, read)
 
 
 def create_attachment(index: int, output: int) -> Rop:

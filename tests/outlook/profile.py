@@ -90,6 +90,19 @@ class Profile:
         self.own_entry = book.look_up_own_entry(self.account.legacy_dn)
         book.unbind()
 
+    def check_name(self, text: str) -> Properties:
+        """Check Name of the account wizard: the row of the one entry that is meant."""
+        self.account = discover(self.web)
+        book = AddressBook(MapiHttp(self.web, self.account.address_book_url))
+        book.bind()
+        outcomes, rows = book.resolve_names([text])
+        book.unbind()
+        if outcomes != [2]:
+            raise ViolationError(
+                "MS-OXNSPI 3.1.4.1.17", f"{text}: {outcomes}; the name cannot be matched to a name in the address list"
+            )
+        return rows[0]
+
     def log_on(self) -> tuple[Session, int]:
         """Steps 2 and 3: Connect (401, again), RopLogon, PidTagSerializedReplidGuidMap."""
         assert self.account is not None

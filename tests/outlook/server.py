@@ -42,8 +42,11 @@ def import_mail(data: Path, address: str, paths: Sequence[Path], folder: str | N
 class Server:
     """``mapigw serve`` on a free port of the loopback interface, until the context ends."""
 
-    def __init__(self, data: Path, *, tls: bool = True, options: Sequence[str] = ()) -> None:
+    def __init__(
+        self, data: Path, *, tls: bool = True, options: Sequence[str] = (), program: Sequence[str] = (str(PROGRAM),)
+    ) -> None:
         self.data = data
+        self.program = list(program)
         self.tls = tls
         self.options = list(options)
         self.url = ""
@@ -51,7 +54,7 @@ class Server:
         self._webs: list[Web] = []
 
     def __enter__(self) -> "Server":
-        arguments = [str(PROGRAM), "serve", "--data", str(self.data), "--listen", "127.0.0.1:0", *self.options]
+        arguments = [*self.program, "serve", "--data", str(self.data), "--listen", "127.0.0.1:0", *self.options]
         if not self.tls:
             arguments.append("--plain-http")
         self._process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)

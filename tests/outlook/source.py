@@ -52,6 +52,7 @@ class Source:
     attachments: list[tuple[str | None, bytes]] = field(default_factory=list)
     embedded: list["Source"] = field(default_factory=list)
     signed: bool = False
+    enriched: bool = False
     headers_end_early: bool = False
 
     @classmethod
@@ -96,7 +97,8 @@ class Source:
             assert isinstance(inner, Mail)
             self.embedded.append(Source.from_mail(inner))
             return
-        if kind == "message/delivery-status":  # becomes the properties of a report (MS-OXCMAIL 2.2.3.4)
+        if kind == "message/delivery-status":
+            self._report(part)
             return
         if part.is_multipart():
             children = part.get_payload()
@@ -108,20 +110,48 @@ class Source:
         payload = part.get_payload(decode=True)
         if not isinstance(payload, bytes) or not payload.strip():
             return
+        if kind == "text/rfc822-headers":
+            self.embedded.append(Source.read(payload))
+            return
         name = None if "pkcs7-mime" in kind else part.get_filename()  # named smime.p7m (MS-OXOSMIME 2.1.3.1)
         attached = part.get_content_disposition() == "attachment" or name is not None
         if attached or not kind.startswith("text/"):
             self.attachments.append((decoded(name) if name else None, payload))
             return
         charset = part.get_content_charset() or "us-ascii"
-        try:  # what calls itself iso-8859-1 is windows-1252 where the two differ
-            text = payload.decode("cp1252" if charset == "iso-8859-1" else charset)
+        try:  # what calls itself iso-8859-1 is UTF-8 where it can be, else windows-1252 where the two differ
+            text = payload.decode(_real_charset(payload, charset))
         except (LookupError, UnicodeError):
             return
-        if kind == "text/plain" and self.plain is None:
+        if kind in ("text/enriched", "text/richtext"):  # becomes HTML, which stands for the plain text
+            self.plain = None
+            self.enriched = True
+        elif kind == "text/plain" and self.plain is None and not self.enriched:
             self.plain = text
         elif kind == "text/html" and self.html is None:
             self.html = text
+
+    def _report(self, notification: Mail) -> None:
+        """The notification becomes recipients, those of whom there is the worst news (MS-OXCMAIL 2.2.3.7.1)."""
+        groups = notification.get_payload()
+        assert isinstance(groups, list)
+        reported = [
+            str(group.get("Original-Recipient") or group["Final-Recipient"]).partition(";")[2].strip(" <>")
+            for group in groups
+            if isinstance(group, Mail) and "Action" in group
+        ]
+        if reported:
+            self.recipients = {1: reported}
+
+
+def _real_charset(payload: bytes, charset: str) -> str:
+    if charset not in ("iso-8859-1", "us-ascii"):
+        return charset
+    try:
+        payload.decode("utf-8")
+    except UnicodeDecodeError:
+        return "cp1252" if charset == "iso-8859-1" else charset
+    return "utf-8"
 
 
 def text_of(properties: Properties, property_id: int) -> str | None:

@@ -10,12 +10,15 @@ from urllib.parse import urlsplit
 import pytest
 
 from mapigw.directory.directory import Directory
+from mapigw.directory.editing import Change
+from mapigw.directory.model import MailboxKind
 from mapigw.directory.passwords import Argon2Parameters, Passwords
 from mapigw.store.database import Database
 from tests.outlook.autodiscover import discover
 from tests.outlook.http import MapiHttp
 from tests.outlook.nspi import AddressBook, Stat
 from tests.outlook.oab import (
+    TRUNCATED,
     Details,
     Oal,
     Record,
@@ -25,7 +28,7 @@ from tests.outlook.oab import (
     template_labels,
     unpack,
 )
-from tests.outlook.reader import Tag
+from tests.outlook.reader import PropertyError, Tag
 from tests.outlook.server import Server, command
 
 PEOPLE = {
@@ -35,7 +38,12 @@ PEOPLE = {
     "taro@bm.lan": "山田太郎",
     "emil@bm.lan": "",
 }
-ROW_TAGS = (0x3001001F, 0x3003001F, 0x39FE001F, 0x3A00001F, 0x800F101F, 0x39000003, 0x0FFE0003, 0x39050003, 0x3A40000B)
+TOM = {"given_name": ["Tom"], "surname": ["Bauer"], "title": ["Head"], "business_phones_2": ["+49 1", "+49 2"]}
+CERTIFICATE = b"\x30\x82 as the directory keeps it"
+ROW_TAGS = (
+    0x3001001F, 0x3003001F, 0x39FE001F, 0x3A00001F, 0x800F101F, 0x39000003, 0x0FFE0003, 0x39050003, 0x3A40000B,
+    0x3A06001F, 0x3A11001F, 0x3A17001F, 0x3A08001F, 0x3A1B101F, 0x08070003, 0x8011001F, 0x8C6A1102,
+)  # fmt: skip
 
 
 def _with_directory(data: Path, change: Callable[[Directory], Awaitable[object]]) -> None:
@@ -56,7 +64,16 @@ async def _fill(directory: Directory) -> None:
         await directory.add(address, "secret", display_name=name)
     await directory.add("eve@other.lan", "secret", display_name="Eve")
     await directory.add_alias("zoe@bm.lan", "z.ostlund@bm.lan")
-    await directory.add_group("staff@bm.lan", display_name="Staff")
+    staff = await directory.add_group("staff@bm.lan", display_name="Staff")
+    await directory.add_member(staff.address, "zoe@bm.lan")
+    room = await directory.add_mailbox("blue@bm.lan", MailboxKind.ROOM, display_name="Blue Room")
+    await directory.change(room, Change(attributes={"capacity": ["12"]}))
+    contact = await directory.add_contact("zed@example.org", "bm.lan", display_name="Zed Elsewhere")
+    await directory.change(contact, Change(attributes={"business_phone": ["+49 30 1"], "manager": ["tom@bm.lan"]}))
+    ghost = await directory.add("ghost@bm.lan", "secret", display_name="Ghost")
+    await directory.change(ghost, Change(hidden=True))
+    tom = await directory.named("tom@bm.lan")
+    await directory.change(tom, Change(photo=b"\xff\xd8\xff photo", certificates=[CERTIFICATE], attributes=TOM))
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +119,8 @@ def _online(server: Server, address: str) -> dict[str, dict[Tag, Any]]:
     book.bind()
     _, rows = book.browse(Stat(), 1000, ROW_TAGS)
     book.unbind()
-    return {row[0x3003001F]: row for row in rows}
+    present = [{tag: value for tag, value in row.items() if not isinstance(value, PropertyError)} for row in rows]
+    return {row[0x3003001F]: row for row in present}
 
 
 def _like_online(record: Record) -> dict[int, Any]:
@@ -118,12 +136,28 @@ def test_the_offline_book_says_what_the_online_one_says(server: Server) -> None:
     online = _online(server, "tom@bm.lan")
     offline = {dn: _like_online(record) for dn, record in details.by_dn().items()}
     assert offline == online
-    assert {record[0x39FE001F] for record in offline.values()} == {*PEOPLE, "staff@bm.lan"}
-    assert {record[0x3001001F] for record in offline.values()} == {*filter(None, PEOPLE.values()), "emil", "Staff"}
+    others = {"staff@bm.lan": "Staff", "blue@bm.lan": "Blue Room", "zed@example.org": "Zed Elsewhere"}
+    assert {record[0x39FE001F] for record in offline.values()} == {*PEOPLE, *others}
+    names = {*filter(None, PEOPLE.values()), "emil", *others.values()}
+    assert {record[0x3001001F] for record in offline.values()} == names
     groups = [record for record in details.records if record[0x0FFE0003] == 8]
     assert [(group[0x3001001F], group[0x39000003]) for group in groups] == [("Staff", 1)]
     zoe = next(record for record in details.records if record[0x39FE001E] == "zoe@bm.lan")
     assert zoe[0x800F101F] == ["SMTP:zoe@bm.lan", "smtp:z.ostlund@bm.lan"]
+
+
+def test_what_is_online_only_is_named(server: Server) -> None:
+    records = {record[0x39FE001E]: record for record in _check(*_download(_point(server))).records}
+    shown = {address: record.get(TRUNCATED, []) for address, record in records.items()}
+    assert shown == {
+        **{address: [] for address in records},
+        "tom@bm.lan": [0x800E000D, 0x8C9E0102],
+        "zoe@bm.lan": [0x8008000D],
+        "staff@bm.lan": [0x8009000D],
+        "zed@example.org": [0x8005000D],
+    }
+    assert records["tom@bm.lan"][0x8C6A1102] == [CERTIFICATE]
+    assert 0x8C9E0102 not in records["tom@bm.lan"]
 
 
 def test_names_are_indexed_as_online(server: Server) -> None:

@@ -1,5 +1,6 @@
 from base64 import b64encode
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any, cast
 from uuid import UUID
 
@@ -8,12 +9,14 @@ from aiohttp import web
 from aiohttp.test_utils import RawTestServer, TestClient
 
 from mapigw.directory.authentication import Authenticator
+from mapigw.directory.directory import Directory
 from mapigw.directory.model import User
 from mapigw.server.app import Application, Endpoint, basic_credentials, home
 from mapigw.server.autodiscover import AutodiscoverHandler
 from mapigw.server.client_address import TrustedProxies
 from mapigw.server.event_log import EventLog
 from mapigw.server.request_keys import CLIENT_ADDRESS, USER
+from mapigw.store.database import Database
 
 TOM = User(1, 1, UUID(int=1), "tom@bm.lan", "Tom", "/o=x/cn=tom", "bm.lan", ("t@bm.lan",), True, False)
 Client = TestClient[web.BaseRequest, None]
@@ -52,9 +55,10 @@ async def broken_midway(request: web.BaseRequest) -> web.StreamResponse:
 
 
 @pytest.fixture
-async def client() -> AsyncIterator[Client]:
+async def client(tmp_path: Path) -> AsyncIterator[Client]:
     proxies = TrustedProxies()
-    autodiscover = AutodiscoverHandler("", proxies)
+    database = await Database.open(tmp_path)
+    autodiscover = AutodiscoverHandler(Directory(database), "", proxies)
     application = Application(
         {
             "/": Endpoint(home, anonymous=True),
@@ -73,6 +77,7 @@ async def client() -> AsyncIterator[Client]:
     await server.start_server(request_factory=application.make_request)
     async with TestClient[web.BaseRequest, None](server) as client:
         yield client
+    await database.close()
 
 
 @pytest.mark.parametrize("path", ["/mapi/emsmdb", "/mapi/emsmdb/", "/MAPI/EmsMdb/?MailboxId=x@bm.lan", "/Mapi/emsmdb?"])

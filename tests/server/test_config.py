@@ -83,6 +83,19 @@ def test_every_key_has_a_variable(monkeypatch: pytest.MonkeyPatch) -> None:
         "TRUSTED_PROXIES": "10.0.0.1",
         "TRACE_USER": "tom@bm.lan",
         "UVLOOP": "false",
+        "METRICS": "127.0.0.1",
+        "LMTP": "127.0.0.1",
+        "RELAY": "relay.example",
+        "MAIL__HOSTNAME": "mail.example",
+        "MAIL__SIZE_LIMIT": "70000",
+        "MAIL__CATCH_ALL": '{"bm.lan": "tom@bm.lan"}',
+        "MAIL__RELAY_SECURITY": "required",
+        "MAIL__RELAY_USER": "u",
+        "MAIL__RELAY_PASSWORD": "p",
+        "MAIL__RELAY_AUTHORITIES": "/a",
+        "MAIL__TNEF_DOMAINS": "a.example,b.example",
+        "MAIL__WARN_HOURS": "1",
+        "MAIL__BOUNCE_HOURS": "2.5",
         "TLS__CERTIFICATE": "/c",
         "TLS__KEY": "/k",
         "TLS__NAMES": "a.example,b.example",
@@ -90,11 +103,13 @@ def test_every_key_has_a_variable(monkeypatch: pytest.MonkeyPatch) -> None:
         "LOG__EVENTS": "",
         "LIMITS__REQUEST_BODY": "65536",
         "LIMITS__SESSIONS_PER_USER": "1",
+        "LIMITS__SESSIONS": "2",
     }
     for name, value in values.items():
         monkeypatch.setenv(f"MAPIGW_{name}", value)
     settings = load()
-    assert settings.model_dump(mode="json") == {
+    directories = {"authentication", "imap", "ldap", "address_lists"}  # tests/server/test_directories.py
+    assert settings.model_dump(mode="json", exclude=directories) == {
         "data": "/d",
         "listen": "h:1",
         "plain_http": True,
@@ -102,9 +117,24 @@ def test_every_key_has_a_variable(monkeypatch: pytest.MonkeyPatch) -> None:
         "trusted_proxies": ["10.0.0.1/32"],
         "trace_user": "tom@bm.lan",
         "uvloop": False,
+        "metrics": "127.0.0.1:9464",
+        "lmtp": "127.0.0.1:24",
+        "relay": "relay.example:25",
+        "mail": {
+            "hostname": "mail.example",
+            "size_limit": 70000,
+            "catch_all": {"bm.lan": "tom@bm.lan"},
+            "relay_security": "required",
+            "relay_user": "u",
+            "relay_password": "p",
+            "relay_authorities": "/a",
+            "tnef_domains": ["a.example", "b.example"],
+            "warn_hours": 1.0,
+            "bounce_hours": 2.5,
+        },
         "tls": {"certificate": "/c", "key": "/k", "names": ["a.example", "b.example"]},
         "log": {"access": "-", "events": ""},
-        "limits": {"request_body": 65536, "sessions_per_user": 1},
+        "limits": {"request_body": 65536, "sessions_per_user": 1, "sessions": 2},
     }
 
 
@@ -112,8 +142,11 @@ def test_every_key_has_a_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     ("text", "expected"),
     [
         ('listem = "h:1"', "key listem is unknown"),
-        ("[limits]\nsessions = 1", "key limits.sessions is unknown"),
+        ("[limits]\nsession = 1", "key limits.session is unknown"),
+        ('metrics = "9464 here"', "key metrics: expected HOST:PORT"),
         ('listen = "h:99999"', "key listen: expected HOST:PORT"),
+        ('lmtp = "h:99999"', "key lmtp: expected HOST:PORT"),
+        ('[mail]\nrelay_security = "some"', "key mail.relay_security: Input should be 'none'"),
         ("[limits]\nsessions_per_user = 0", "key limits.sessions_per_user: Input should be greater than or equal to 1"),
         ('[limits]\nrequest_body = "big"', "key limits.request_body: Input should be a valid integer"),
         ('trusted_proxies = ["10.0.0.1/8"]', "key trusted_proxies: 10.0.0.1/8 has host bits set"),

@@ -3,6 +3,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
+from mapigw.emsmdb.access import AccessRecord
 from mapigw.emsmdb.dispatch import ExecuteRecord
 from mapigw.server.event_log import EventLog, EventLogHandler
 from mapigw.server.log_file import LogFile
@@ -45,6 +46,18 @@ async def test_a_refused_login_names_the_client_only(tmp_path: Path) -> None:
         "client": "10.0.0.1",
         "method": "POST",
         "path": "/mapi/nspi",
+    }
+
+
+async def test_a_logon_to_another_mailbox(tmp_path: Path) -> None:
+    record = AccessRecord("tom@bm.lan", "info@bm.lan", "write", allowed=True)
+    [line] = await logged(tmp_path, lambda events: events.access(record))
+    assert {key: line[key] for key in line if key != "time"} == {
+        "event": "access",
+        "user": "tom@bm.lan",
+        "mailbox": "info@bm.lan",
+        "right": "write",
+        "allowed": True,
     }
 
 

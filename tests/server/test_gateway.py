@@ -21,6 +21,7 @@ from mapigw.directory.directory import Directory
 from mapigw.server.tls import self_signed_certificate
 from mapigw.store.database import Database
 from mapigw.wire.mapihttp import CONNECT_REQUEST
+from tests.server.test_metrics import samples, value
 
 PROGRAM = Path(sys.executable).with_name("mapigw")
 LOGIN = {"Authorization": "Basic " + b64encode(b"Tom@bm.lan:secret").decode()}
@@ -279,3 +280,36 @@ def test_a_second_server_cannot_take_the_port(server: Server) -> None:
         1,
         f"mapigw: cannot listen on 127.0.0.1:{server.port}: Address already in use\n",
     )
+
+
+def test_metrics_tell_what_was_done(data: Path, template: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And it never repeats the words of a client."""
+    monkeypatch.setenv("MAPIGW_METRICS", "127.0.0.1:0")
+    server = Server(data, "--plain-http")
+    body = connect_body(template)
+    assert (
+        bytes.fromhex("0d0a0d0a 00000000 00000000")
+        in server.ask("POST", "/mapi/emsmdb/", body, headers=mapi_headers("Connect"))[2]
+    )
+    server.ask("POST", "/mapi/emsmdb/", b"", headers=mapi_headers("Evil"))
+    server.ask("POST", "/mapi/evil/", b"", headers=mapi_headers("Connect"))
+    wrong = {**mapi_headers("Connect"), "Authorization": "Basic ZXZpbDpldmls"}
+    assert server.ask("POST", "/mapi/emsmdb/", b"", headers=wrong)[0] == 401
+    until(lambda: "metrics are at" in (server.data / "stderr").read_text())
+    (port,) = re.findall(r"metrics are at http://127\.0\.0\.1:(\d+)/metrics", (server.data / "stderr").read_text())
+    connection = http.client.HTTPConnection("127.0.0.1", int(port), timeout=20)
+    connection.request("GET", "/metrics")
+    text = connection.getresponse().read().decode()
+    connection.close()
+    assert "evil" not in text.lower()
+    assert "tom@" not in text
+    found = samples(text)
+    connected = {"endpoint": "/mapi/emsmdb", "request_type": "Connect"}
+    assert value(found, "mapigw_request_seconds_count", **connected) == 1
+    assert value(found, "mapigw_received_bytes_total", **connected) == len(body)
+    assert value(found, "mapigw_sessions", endpoint="/mapi/emsmdb") == 1
+    assert value(found, "mapigw_sessions", endpoint="/mapi/nspi") == 0
+    assert value(found, "mapigw_request_failures_total", endpoint="/mapi/emsmdb", code="InvalidRequestType") == 1
+    assert value(found, "mapigw_refused_logins_total") == 1
+    assert value(found, "mapigw_http_responses_total", status="404") == 1
+    assert server.stop() == 0

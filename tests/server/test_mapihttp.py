@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 from uuid import UUID
 
 import pytest
@@ -15,8 +17,9 @@ from mapigw.directory.model import User
 from mapigw.endpoint import ClientContext
 from mapigw.server.capture import CaptureWriter, read_capture
 from mapigw.server.contexts import EXPIRATION, SessionContexts
-from mapigw.server.mapihttp import MapiHttp
+from mapigw.server.mapihttp import MapiHttp, RefusalError
 from mapigw.server.request_keys import USER
+from mapigw.wire.codes import ErrorCode
 from mapigw.wire.errors import WireError
 from mapigw.wire.mapihttp import split_response
 
@@ -60,6 +63,7 @@ class FakeEndpoint:
     connect_type = "Connect"
     disconnect_type = "Disconnect"
     request_types = frozenset({"Execute", "NotificationWait", "Disconnect", "DNToMId"})
+    too_many_sessions = ErrorCode.TooManySessions
 
     def __init__(self) -> None:
         self.sessions: list[FakeSession] = []
@@ -179,7 +183,7 @@ async def server(endpoint: FakeEndpoint, clock: Clock, capture: CaptureWriter) -
         "/mapi/emsmdb",
         endpoint,
         capture=capture,
-        contexts=SessionContexts(clock=clock, maximum_per_user=3),
+        contexts=SessionContexts(clock=clock, maximum_per_user=3, maximum=4),
         pending_period=0.05,
         quick=0.02,
         maximum_body=1000,
@@ -332,6 +336,18 @@ async def test_a_client_that_leaves_in_the_middle(
     await asyncio.sleep(0.02)
     assert endpoint.sessions == []
     assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+async def test_a_client_that_leaves_when_it_has_sent_everything(server: Server) -> None:
+    """Before its request is read: that is no defect of the server."""
+
+    def read_nowait() -> bytes:
+        raise ConnectionResetError("Connection lost")
+
+    content = SimpleNamespace(is_eof=lambda: True, read_nowait=read_nowait)
+    request = cast("web.BaseRequest", SimpleNamespace(content_length=None, content=content))
+    with pytest.raises(RefusalError, match="lost"):
+        await server.transport._read(request)
 
 
 @pytest.mark.parametrize("delay", [0.0, 0.08])
@@ -739,6 +755,28 @@ async def test_one_context_too_many_ends_the_one_that_was_idle_longest(server: S
     codes = [code(await server.post("Execute", cookies=cookies)) for cookies in contexts]
     assert codes == [0, 10, 0, 0]
     assert code(await server.post("Execute", cookies=other, user=2)) == 0
+
+
+async def test_beyond_the_limit_of_all_sessions_a_client_is_refused(
+    server: Server, endpoint: FakeEndpoint, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With the body of a failed Connect (MS-OXCMAPIHTTP 2.2.4.1.3); who was there first stays."""
+    first = [await server.connect() for _ in range(3)]
+    other = await server.connect(user=2)
+    refused = await server.post("Connect", user=2)
+    assert code(refused) == 0
+    assert await payload(refused) == bytes.fromhex("12010480 00000000")
+    assert "Set-Cookie" not in refused.headers
+    assert [session.closed for session in endpoint.sessions] == [[]] * 4 + [[False]]
+    assert "user2@bm.lan is refused a session: there are 4, which is the limit" in caplog.text
+    # One that comes back takes its own place, and so does one more of a user who has all that one may have.
+    assert code(await server.post("PING", cookies=await server.connect(other, user=2), user=2)) == 0
+    await server.connect()
+    assert "user1@bm.lan has 3 sessions, which is the limit: the oldest is ended" in caplog.text
+    assert code(await server.post("PING", cookies=first[0])) == 10
+    assert code(await server.post("PING", cookies=first[1])) == 0
+    assert len(server.transport.contexts) == 4
+    assert server.transport.contexts.refused == 1
 
 
 @pytest.mark.spec("MS-OXCMAPIHTTP_R154")

@@ -1,5 +1,5 @@
 from base64 import b64encode
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -11,7 +11,7 @@ from aiohttp.test_utils import RawTestServer, TestClient
 
 from autodiscover.documents import deployment_id
 from mapigw.directory.authentication import Authenticator
-from mapigw.directory.model import User
+from mapigw.directory.model import Entries, User
 from mapigw.server.app import Application, Endpoint
 from mapigw.server.client_address import TrustedProxies
 from mapigw.server.event_log import EventLog
@@ -37,11 +37,17 @@ class People:
     def __init__(self) -> None:
         self.all_users: tuple[User, ...] = (TOM, EVE)
 
-    async def users(self, domain: str | None = None) -> tuple[User, ...]:
-        return tuple(user for user in self.all_users if domain in (None, user.domain))
+    async def entries(self) -> Entries:
+        return Entries(self.all_users, (), ())
 
-    async def groups(self) -> tuple[()]:
-        return ()
+    def visible_domains(self, domain: str) -> tuple[str, ...]:
+        return (domain,)
+
+    async def certificates_of(self, dns: Collection[str]) -> Mapping[str, list[bytes]]:
+        return {}
+
+    async def with_photo(self, dns: Collection[str]) -> set[str]:
+        return set()
 
     def recall(self, text: str) -> User | None:
         return None

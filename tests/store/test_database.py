@@ -1,6 +1,7 @@
 """The database: transactions, migrations, other processes."""
 
 import asyncio
+import gc
 import sqlite3
 from functools import partial
 from pathlib import Path
@@ -180,3 +181,22 @@ async def test_a_writer_that_is_cancelled_at_any_moment_leaves_no_lock(tmp_path:
     assert cancelled
     assert await count(database) >= 40
     await database.close()
+
+
+async def test_it_is_closed_when_what_is_being_done_has_ended(tmp_path: Path) -> None:
+    """A connection that is given back to a pool that is closed already would stay open."""
+    database = await Database.open(tmp_path)
+    begun = asyncio.Event()
+
+    async def read() -> int:
+        async with database.read() as connection:
+            begun.set()
+            await asyncio.sleep(0.05)
+            return int((await connection.exec_driver_sql("SELECT 7")).scalar_one())
+
+    reading = asyncio.create_task(read())
+    await begun.wait()
+    await database.close()
+    assert reading.done()
+    assert await reading == 7
+    gc.collect()

@@ -1,0 +1,1 @@
+"""Calendars: iCalendar and MAPI's calendar items, one made of the other, and meetings at delivery."""

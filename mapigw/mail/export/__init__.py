@@ -1,0 +1,1 @@
+"""MAPI messages to Internet mail (MS-OXCMAIL 2.1)."""
