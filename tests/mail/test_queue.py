@@ -267,7 +267,7 @@ class Authenticating(FakeRelay):
 
     def _authenticate(self, server: Any, session: Any, envelope: Any, mechanism: str, data: Any) -> AuthResult:
         self.users.append(data.login)
-        return AuthResult(success=data.password == b"secret")
+        return AuthResult(success=data.password == b"secret", handled=False)  # what is not handled is answered
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator["Authenticating"]:
