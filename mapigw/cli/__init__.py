@@ -1,41 +1,47 @@
 """The mapigw command."""
 
+from importlib import import_module
+from typing import Any, Final
+
 import click
 
-from mapigw.cli.contact import contact
-from mapigw.cli.demo import demo
-from mapigw.cli.directory import directory
 from mapigw.cli.group import Group
-from mapigw.cli.groups import group
-from mapigw.cli.mailbox import mailbox
-from mapigw.cli.oab import oab
-from mapigw.cli.queue import queue
-from mapigw.cli.room import room
-from mapigw.cli.serve import serve
-from mapigw.cli.sessions import sessions
-from mapigw.cli.shared import shared
-from mapigw.cli.subscriptions import subscribe, subscriptions, unsubscribe
-from mapigw.cli.user import user
+
+# The modules of the commands, in alphabetical order as the help has them.
+_MODULES: Final = {
+    "contact": "contact",
+    "demo": "demo",
+    "directory": "directory",
+    "group": "groups",
+    "mailbox": "mailbox",
+    "oab": "oab",
+    "queue": "queue",
+    "room": "room",
+    "serve": "serve",
+    "sessions": "sessions",
+    "shared": "shared",
+    "subscribe": "subscriptions",
+    "subscriptions": "subscriptions",
+    "unsubscribe": "subscriptions",
+    "user": "user",
+}
 
 
-@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
+class _Commands(Group):
+    """Loads a command when it is asked for: scripts call many of them, and no one needs the server or the mail."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_MODULES)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _MODULES:
+            return None
+        module: Any = import_module(f"mapigw.cli.{_MODULES[cmd_name]}")
+        command: click.Command = getattr(module, cmd_name)
+        return command
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="mapigw")
 def main() -> None:
     """Lets Microsoft Outlook work natively against a self-hosted mail store."""
-
-
-main.add_command(serve)
-main.add_command(user)
-main.add_command(group)
-main.add_command(contact)
-main.add_command(room)
-main.add_command(shared)
-main.add_command(subscribe)
-main.add_command(unsubscribe)
-main.add_command(subscriptions)
-main.add_command(directory)
-main.add_command(mailbox)
-main.add_command(oab)
-main.add_command(queue)
-main.add_command(sessions)
-main.add_command(demo)

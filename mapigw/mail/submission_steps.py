@@ -20,11 +20,12 @@ from mapigw.mail.export.reader import with_names
 from mapigw.mail.queue import OutgoingQueue, Schedule
 from mapigw.mail.receiving import received
 from mapigw.mail.relay import Fate, Outcome, Parcel, Relay
-from mapigw.mail.submission import MESSAGE_FLAG_SUBMITTED, drop, finish, withdraw
+from mapigw.mail.submission import drop, finish, withdraw
 from mapigw.mail.submission_recipients import Expansion, arriving, sent_as, sent_copy
 from mapigw.mail.tnef import encapsulated, fits
 from mapigw.mailbox.clock import now
 from mapigw.mailbox.content import BlobValue, decode_message
+from mapigw.mailbox.events import MESSAGE_FLAG_UNSENT
 from mapigw.mailbox.mailboxes import Mailbox, NewMessage, NotFoundError
 from mapigw.store import messages, queue
 from mapigw.store.blobs import digest_of
@@ -139,7 +140,7 @@ class Transport:
         if not row.copied:
             for mailbox_id in keeping - {row.mailbox_id}:
                 await self._copy(row, mailbox_id, message)
-        if row.message_id and await self._is_submitted(mailbox, row.message_id):
+        if row.message_id and await self._is_sent(mailbox, row.message_id):
             if keeping and row.mailbox_id not in keeping:
                 await withdraw(mailbox, row.message_id, row.target_id)
             else:
@@ -293,9 +294,10 @@ class Transport:
             yield self._database.blobs.get(row.digest, offset, min(CHUNK, row.size - offset))
 
     @staticmethod
-    async def _is_submitted(mailbox: Mailbox, message_id: int) -> bool:
+    async def _is_sent(mailbox: Mailbox, message_id: int) -> bool:
+        """Whether it is where it was submitted: perhaps without the mark of that, if the server ended meanwhile."""
         row = await mailbox.message(message_id)
-        return row is not None and bool(row.message_flags & MESSAGE_FLAG_SUBMITTED)
+        return row is not None and not row.message_flags & MESSAGE_FLAG_UNSENT
 
     async def _note(self, row: OutgoingRow, pending: Sequence[RecipientRow], outcomes: Sequence[Outcome]) -> None:
         """What became of recipients at the relay; those who waited for too long have failed."""

@@ -10,5 +10,5 @@ def test_the_committed_table_is_current() -> None:
 def test_it_tells_what_is_implemented() -> None:
     lines = table().splitlines()
     assert any(line.startswith("| 0xFE | RopLogon | 2.2.3.1 | implemented | ") for line in lines)
-    assert any(line.startswith("| ModProps | error only: ") for line in lines)
+    assert any(line.startswith("| ModProps | implemented | ") for line in lines)
     assert any(line.startswith("| 0x2A | RopNotify | 2.2.14.2 | sent by the server |") for line in lines)
